@@ -1,1 +1,23 @@
+//! chatspec checks servers against the chatroom protocol, statement by statement.
+//!
+//! *Actors perform steps against a target; what is observed is recorded; pure functions turn records into verdicts;
+//! reporters render them.* The modules in reading order:
+//!
+//! Data, with no I/O: [`requirement`], [`reading`], [`scenario`], [`matcher`], [`verdict`], [`event`].
+//! The outside world: [`wire`]. The engine: [`conformance`]. Output: [`report`]. The edge: [`cli`].
+//!
+//! A module uses only what stands before it in that order.
 
+pub mod requirement;
+
+pub mod reading;
+
+pub mod scenario;
+
+pub mod matcher;
+
+pub mod verdict;
+
+pub mod event;
+
+pub mod wire;

@@ -1,0 +1,136 @@
+//! A chatroom server over HTTP and WebSocket: an example of how to implement the chatroom protocol, fit to be read,
+//! and sturdy enough to test clients against.
+//!
+//! In reading order: [`state`] has every rule of the document, on top of [`room`], [`packet`] and [`request`];
+//! [`event`] is what goes in and out of it. [`hub`] puts it behind a lock, [`http`] and [`websocket`] in front of two
+//! listeners, with [`outbox`], [`handshake`] and [`limits`] to keep it in good health whatever clients do.
+//! [`reading`] holds the choices where the document has several interpretations. [`fault`] is the opposite of all that: it makes
+//! the server wrong, on purpose and in one way at a time.
+
+pub mod args;
+pub mod event;
+pub mod fault;
+pub mod handshake;
+pub mod http;
+pub mod hub;
+pub mod limits;
+mod listener;
+pub mod outbox;
+pub mod packet;
+mod parameters;
+pub mod reading;
+pub mod request;
+pub mod room;
+pub mod state;
+pub mod websocket;
+
+pub use fault::Fault;
+pub use limits::Limits;
+pub use reading::Readings;
+
+use hub::Hub;
+use state::State;
+use std::future::Future;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tracing::info;
+
+/// How many places a room has unless told otherwise; the document leaves it open.
+pub const DEFAULT_CAPACITY: usize = 10;
+
+/// What kind of server to be.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The places in each room, at least 1.
+    pub capacity: usize,
+    /// Names of rooms that exist from the start.
+    pub rooms: Vec<String>,
+    pub readings: Readings,
+    /// The one way in which to be wrong.
+    pub fault: Option<Fault>,
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            capacity: DEFAULT_CAPACITY,
+            rooms: Vec::new(),
+            readings: Readings::default(),
+            fault: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Why a server can't start.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    #[error("a room needs at least one place")]
+    NoCapacity,
+    #[error("{name:?} can't be the name of a room: names have 1 to {longest} bytes")]
+    RoomName { name: String, longest: usize },
+}
+
+/// Serves both listeners until `shutdown` completes. Then the WebSocket clients are sent the close code 1001, requests
+/// at hand are answered, and after `limits.goodbye` at the latest everything has ended. Dropping the future ends
+/// everything at once.
+///
+/// # Errors
+/// [`ServeError`] if the configuration makes no sense. Nothing that a client does is an error.
+pub async fn serve(
+    http: TcpListener,
+    ws: TcpListener,
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let Config {
+        capacity,
+        rooms,
+        readings,
+        fault,
+        limits,
+    } = config;
+    if capacity == 0 {
+        return Err(ServeError::NoCapacity);
+    }
+    let mut state = State::new(capacity, readings.clone(), limits.clone());
+    for name in rooms {
+        if name.is_empty() || name.len() > limits.name_bytes {
+            return Err(ServeError::RoomName {
+                name,
+                longest: limits.name_bytes,
+            });
+        }
+        state.add_room(&name);
+    }
+    let hub = Arc::new(Hub::new(state, limits.clone(), fault));
+    let router = http::router(&hub, readings);
+    let (stop, stopped) = watch::channel(false);
+    info!(capacity, fault = ?hub.fault, "serving");
+
+    let serve_http = listener::run(
+        http,
+        limits.connections,
+        limits.goodbye,
+        stopped.clone(),
+        |stream| http::serve(stream, router.clone(), limits.clone(), stopped.clone()),
+    );
+    let serve_ws = listener::run(
+        ws,
+        limits.connections,
+        limits.goodbye,
+        stopped.clone(),
+        |stream| websocket::serve(stream, Arc::clone(&hub)),
+    );
+    let stop_both = async {
+        shutdown.await;
+        info!("shutting down");
+        hub.shut_down();
+        stop.send_replace(true);
+    };
+    tokio::join!(serve_http, serve_ws, stop_both);
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! The command line of the server, for its own binary and for programs that have it as a subcommand.
+
+use crate::fault::{self, Fault, UnknownFault};
+use crate::reading::{ReadingError, Readings};
+use crate::{Config, DEFAULT_CAPACITY, Limits, ServeError, serve};
+use clap::ValueEnum;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use thiserror::Error;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+/// Run the reference server
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServeArgs {
+    /// Where to listen for HTTP; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000")]
+    pub http: SocketAddr,
+    /// Where to listen for WebSocket; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:2333")]
+    pub ws: SocketAddr,
+    /// The number of places in a room
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_CAPACITY as u64, value_parser = clap::value_parser!(u64).range(1..))]
+    pub capacity: u64,
+    /// A room that exists from the start; may be repeated
+    #[arg(long = "room", value_name = "NAME")]
+    pub rooms: Vec<String>,
+    /// Follow one reading where the document has several, such as R-LIST=rooms; may be repeated
+    #[arg(long = "reading", value_name = "ID=VALUE")]
+    pub readings: Vec<String>,
+    /// Deviate from the document in one way
+    #[arg(long, value_name = "NAME")]
+    pub fault: Option<String>,
+    /// Show the faults and the requirements that they violate
+    #[arg(long)]
+    pub list_faults: bool,
+    /// The format of the log on standard error; RUST_LOG sets its level
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log: LogFormat,
+    /// Shut down when standard input ends
+    #[arg(long, hide = true)]
+    pub exit_with_stdin: bool,
+}
+
+/// What a line of the log looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Why the server can't run as asked.
+#[derive(Debug, Error)]
+pub enum ArgsError {
+    #[error("can't listen for {what} on {address}: {source}; `{flag} {}:0` picks a free port", address.ip())]
+    Listen {
+        what: &'static str,
+        flag: &'static str,
+        address: SocketAddr,
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Reading(#[from] ReadingError),
+    #[error(transparent)]
+    Fault(#[from] UnknownFault),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error("can't write to standard output")]
+    Output(#[source] io::Error),
+    #[error("can't wait for signals")]
+    Signals(#[source] io::Error),
+}
+
+impl ArgsError {
+    /// The exit code of a program that ends with this error: 2 for what the user can mend, otherwise 4.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Output(_) | Self::Signals(_) => 4,
+            _ => 2,
+        }
+    }
+}
+
+/// Runs the server until SIGINT or SIGTERM. Once both listeners accept, their addresses are on standard output, a line each.
+///
+/// # Errors
+/// [`ArgsError`], before anything is served.
+pub async fn run(args: ServeArgs) -> Result<(), ArgsError> {
+    if args.list_faults {
+        return io::stdout()
+            .lock()
+            .write_all(fault_table().as_bytes())
+            .map_err(ArgsError::Output);
+    }
+    let config = Config {
+        capacity: usize::try_from(args.capacity).unwrap_or(usize::MAX),
+        rooms: args.rooms,
+        readings: readings(&args.readings)?,
+        fault: args.fault.as_deref().map(Fault::named).transpose()?,
+        limits: Limits::default(),
+    };
+    start_log(args.log);
+    let http = listen("HTTP", "--http", args.http).await?;
+    let ws = listen("WebSocket", "--ws", args.ws).await?;
+    let shutdown = shutdown_signal(args.exit_with_stdin)?;
+    announce(&http, &ws).map_err(ArgsError::Output)?;
+    serve(http, ws, config, shutdown).await?;
+    Ok(())
+}
+
+/// The faults as a table: name, primary requirement, what the server does.
+#[must_use]
+pub fn fault_table() -> String {
+    let width = |column: fn(&fault::Spec) -> &str| {
+        fault::all()
+            .map(|spec| column(spec).len())
+            .max()
+            .unwrap_or(0)
+    };
+    let (names, requirements) = (width(|spec| spec.name), width(|spec| spec.requirement));
+    fault::all()
+        .map(|spec| {
+            format!(
+                "{:names$}  {:requirements$}  {}\n",
+                spec.name, spec.requirement, spec.summary
+            )
+        })
+        .collect()
+}
+
+fn readings(pinned: &[String]) -> Result<Readings, ReadingError> {
+    let mut readings = Readings::default();
+    for pair in pinned {
+        let (id, value) = pair
+            .split_once('=')
+            .ok_or_else(|| ReadingError::NotAPair(pair.clone()))?;
+        readings.pin(id, value)?;
+    }
+    Ok(readings)
+}
+
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    // Whoever has this as a subcommand may have a log of its own, which then stays.
+    let _already_started = match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+}
+
+async fn listen(
+    what: &'static str,
+    flag: &'static str,
+    address: SocketAddr,
+) -> Result<TcpListener, ArgsError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| ArgsError::Listen {
+            what,
+            flag,
+            address,
+            source,
+        })
+}
+
+fn announce(http: &TcpListener, ws: &TcpListener) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    writeln!(output, "http listening on http://{}", http.local_addr()?)?;
+    writeln!(output, "ws listening on ws://{}/", ws.local_addr()?)?;
+    output.flush()
+}
+
+/// Completes on SIGINT or SIGTERM, or at the end of standard input if `with_stdin`.
+fn shutdown_signal(
+    with_stdin: bool,
+) -> Result<impl Future<Output = ()> + Send + 'static, ArgsError> {
+    let terminated = terminated().map_err(ArgsError::Signals)?;
+    Ok(async move {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = terminated => {}
+            () = stdin_ended(), if with_stdin => {}
+        }
+    })
+}
+
+#[cfg(unix)]
+fn terminated() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut signal = signal(SignalKind::terminate())?;
+    Ok(async move {
+        signal.recv().await;
+    })
+}
+
+#[cfg(not(unix))]
+fn terminated() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    Ok(std::future::pending())
+}
+
+async fn stdin_ended() {
+    let mut stdin = tokio::io::stdin();
+    let mut ignored = [0; 256];
+    while matches!(stdin.read(&mut ignored).await, Ok(count) if count > 0) {}
+}

@@ -1,0 +1,147 @@
+//! Faults of `chatroom/create`.
+
+use crate::event::{Event, Outcome};
+use crate::fault::deviation::{Deviation, Waiting, after, before};
+use crate::fault::look::{answer, crash, reword, says};
+use crate::fault::registry::{Spec, spec};
+use crate::fault::rendezvous::Rendezvous;
+use crate::fault::{Fault, Site};
+use crate::hub::Hub;
+use crate::request::{CREATED, EXISTS, INVALID_ROOM, Request};
+use crate::room::Room;
+use std::sync::Arc;
+
+pub const SPECS: &[Spec] = &[
+    spec("create-success-misspelt", "CREATE-1", &["FLOW-CREATE", "FLOW-LIFE"], "a new room is answered by `chatroom create successful`", || {
+        after(|_, _, outcome| reword(outcome, CREATED, "chatroom create successful"))
+    }),
+    spec("create-answers-in-msg", "CREATE-1", &["CREATE-2", "FLOW-CREATE", "FLOW-LIFE"], "the answers are in the field `msg`, not `res`", || {
+        after(|_, event, outcome| {
+            let Some(body) = created_body(event, outcome) else { return false };
+            body.remove("res").map(|res| body.insert("msg".to_owned(), res)).is_some()
+        })
+    }),
+    spec("create-second-succeeds", "CREATE-2", &[], "a name in use is answered by success", || {
+        after(|_, _, outcome| reword(outcome, EXISTS, CREATED))
+    }),
+    spec("create-exists-misspelt", "CREATE-2", &[], "a name in use is answered by `chatroom already exists`", || {
+        after(|_, _, outcome| reword(outcome, EXISTS, "chatroom already exists"))
+    }),
+    spec("create-ignores-case", "CREATE-2", &["CREATE-5"], "a new name that differs from another in case alone is in use", || {
+        before(|site, event| {
+            let name = created_name(event)?;
+            let is_taken = |other: &String| other != name && other.to_lowercase() == name.to_lowercase();
+            if site.state.room(name).is_some() || !site.state.rooms_mut().keys().any(is_taken) {
+                return None;
+            }
+            answer(EXISTS)
+        })
+    }),
+    spec("create-empties-existing", "CREATE-3", &["ROOM-9", "LIST-6"], "a refused create throws everybody out of the existing room", || {
+        after(|site, event, outcome| {
+            let Some(room) = refused_room(site, event, outcome) else { return false };
+            let had_users = !room.is_empty();
+            *room = Room::new(false);
+            had_users
+        })
+    }),
+    spec("create-makes-existing-new", "CREATE-3", &[], "after a refused create the next to enter the existing room gets `create`", || {
+        after(|site, event, outcome| {
+            let Some(room) = refused_room(site, event, outcome) else { return false };
+            !std::mem::replace(&mut room.create_pending, true)
+        })
+    }),
+    spec("create-refused-takes-place", "CREATE-3", &["LIST-6", "LIST-5"], "a refused create counts as somebody in the existing room", || {
+        after(|site, event, outcome| {
+            let Some(room) = refused_room(site, event, outcome) else { return false };
+            let ghost = format!("\u{0}{}", room.taken());
+            room.take_place(&ghost);
+            true
+        })
+    }),
+    spec("create-empty-name", "CREATE-4", &["LIST-6"], "a missing or empty name is answered by success", || {
+        before(|_, event| created_name(event).filter(|name| name.is_empty()).and_then(|_| answer(CREATED)))
+    }),
+    spec("create-empty-name-crashes", "CREATE-4", &[], "a missing or empty name is answered by 500", || {
+        before(|_, event| created_name(event).filter(|name| name.is_empty()).and_then(|_| crash()))
+    }),
+    spec("name-trimmed", "CREATE-5", &["LIST-4"], "white space around names of rooms is lost", || {
+        before(|site, event| renamed(site, event, |name| name.trim().to_owned()))
+    }),
+    spec("name-cut-at-ampersand", "CREATE-5", &["LIST-4"], "names of rooms end before their first `&`", || {
+        before(|site, event| renamed(site, event, |name| name.split('&').next().unwrap_or_default().to_owned()))
+    }),
+    spec("name-space-becomes-plus", "CREATE-5", &["LIST-4"], "spaces in names of rooms become `+`", || {
+        before(|site, event| renamed(site, event, |name| name.replace(' ', "+")))
+    }),
+    spec("name-decoded-twice", "CREATE-5", &["LIST-4"], "names of rooms with a `%` are decoded once too often", || {
+        before(|site, event| renamed(site, event, |name| {
+            let decoded = form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned());
+            if name.contains('%') { decoded.unwrap_or_default() } else { name.to_owned() }
+        }))
+    }),
+    spec("name-slash-refused", "CREATE-5", &["CREATE-1"], "names of rooms with a `/` or `?` are refused", || {
+        before(|_, event| created_name(event).filter(|name| name.contains(['/', '?'])).and_then(|_| answer(INVALID_ROOM)))
+    }),
+    spec("create-race", "CREATE-6", &["CREATE-2"], "of two simultaneous creates of one name both succeed", || {
+        Arc::new(CreateRace::default())
+    }),
+];
+
+fn created_name<'a>(event: &Event<'a>) -> Option<&'a str> {
+    match event {
+        Event::Request(Request::Create { room_name }) => Some(room_name),
+        _ => None,
+    }
+}
+
+fn created_body<'a>(
+    event: &Event<'_>,
+    outcome: &'a mut Outcome,
+) -> Option<&'a mut serde_json::Map<String, serde_json::Value>> {
+    created_name(event)?;
+    outcome.answer.as_mut()?.body.as_object_mut()
+}
+
+/// The room that exists already and is asked for by this create.
+fn refused_room<'a>(site: &'a mut Site<'_>, event: &Event<'_>, outcome: &Outcome) -> Option<&'a mut Room> {
+    let name = created_name(event).filter(|_| says(outcome, EXISTS))?;
+    site.state.room_mut(name)
+}
+
+/// Deals with an HTTP request as though it were for a room of another name.
+fn renamed(site: &mut Site<'_>, event: &Event<'_>, rename: fn(&str) -> String) -> Option<Outcome> {
+    let Event::Request(request) = event else { return None };
+    let mut request = (*request).clone();
+    let (Request::Create { room_name } | Request::Room { room_name, .. }) = &mut request else {
+        return None;
+    };
+    let renamed = rename(room_name);
+    if renamed == *room_name {
+        return None;
+    }
+    *room_name = renamed;
+    Some(site.state.handle(&Event::Request(&request)))
+}
+
+#[derive(Default)]
+struct CreateRace {
+    rendezvous: Rendezvous,
+}
+
+impl Deviation for CreateRace {
+    fn arrive<'a>(&'a self, hub: &'a Arc<Hub>, fault: &'a Fault, event: &'a Event<'a>) -> Waiting<'a> {
+        Box::pin(async move {
+            let name = created_name(event).filter(|name| !name.is_empty())?;
+            let is_free = hub.visit(|state, _| state.room(name).is_none());
+            if !is_free || !self.rendezvous.meet(name).await {
+                return None;
+            }
+            let correct = hub.visit(|state, _| state.create(name));
+            if correct.text() == Some(EXISTS) {
+                fault.fire();
+            }
+            answer(CREATED)
+        })
+    }
+}

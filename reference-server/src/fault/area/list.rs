@@ -1,0 +1,224 @@
+//! Faults of `chatroom/list`.
+
+use crate::event::{Event, Outcome};
+use crate::fault::deviation::after;
+use crate::fault::look::{answered, says};
+use crate::fault::registry::{Spec, spec};
+use crate::request::{FULL_ROOM, LEFT, Request};
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+pub const SPECS: &[Spec] = &[
+    spec("list-key-alternates", "LIST-1", &[], "the list is called room_list and rooms in turn", || {
+        let turn = AtomicUsize::new(0);
+        after(move |_, event, outcome| {
+            let odd = turn.fetch_add(usize::from(is_list(event)), Ordering::Relaxed) % 2 == 1;
+            body(event, outcome).is_some_and(|body| body.remove(if odd { "rooms" } else { "room_list" }).is_some())
+        })
+    }),
+    spec("list-is-bare-array", "LIST-1", &["LIST-4"], "the answer is the array itself, not an object that holds it", || {
+        after(|_, event, outcome| {
+            let Some(rooms) = body(event, outcome).and_then(first_list) else { return false };
+            outcome.answer.iter_mut().for_each(|answer| answer.body = rooms.clone());
+            true
+        })
+    }),
+    spec("list-is-object", "LIST-1", &["LIST-4"], "the list is an object from names to populations", || {
+        after(|_, event, outcome| {
+            each_list(event, outcome, |rooms| {
+                let pairs = rooms.drain(..).map(|room| (name(&room).to_owned(), room["population"].clone()));
+                Some(Value::Object(pairs.collect()))
+            })
+        })
+    }),
+    spec("list-missing-when-empty", "LIST-1", &[], "the list is null while there are no rooms", || {
+        after(|_, event, outcome| each_list(event, outcome, |rooms| rooms.is_empty().then_some(Value::Null)))
+    }),
+    spec("list-entry-nameless", "LIST-2", &["LIST-4"], "the entries don't name their rooms", || {
+        after(|_, event, outcome| each_entry(event, outcome, |entry| {
+            entry.remove("room_name").is_some() | entry.remove("name").is_some()
+        }))
+    }),
+    spec("list-entry-is-name", "LIST-2", &["LIST-3", "LIST-4"], "the entries are bare names", || {
+        after(|_, event, outcome| each_list(event, outcome, |rooms| {
+            (!rooms.is_empty()).then(|| rooms.iter().map(|room| Value::from(name(room))).collect())
+        }))
+    }),
+    spec("list-name-as-number", "LIST-2", &["CREATE-5"], "a room's name that looks like a number is listed as one", || {
+        after(|_, event, outcome| each_name(event, outcome, |name| name.parse::<u64>().ok().map(Value::from)))
+    }),
+    spec("population-as-string", "LIST-3", &["LIST-5"], "population is a string", || {
+        after(|_, event, outcome| each_population(event, outcome, |_, population| Some(json!(population.to_string()))))
+    }),
+    spec("population-as-float", "LIST-3", &[], "population has a decimal point", || {
+        after(|_, event, outcome| each_population(event, outcome, |_, population| Some(json!(population as f64 + 0.5))))
+    }),
+    spec("population-negative", "LIST-3", &["LIST-5"], "an empty room's population is -1", || {
+        after(|_, event, outcome| each_population(event, outcome, |_, population| (population == 0).then(|| json!(-1))))
+    }),
+    spec("population-null-when-empty", "LIST-3", &[], "an empty room's population is null", || {
+        after(|_, event, outcome| each_population(event, outcome, |_, population| (population == 0).then_some(Value::Null)))
+    }),
+    spec("list-new-room-twice", "LIST-4", &[], "the newest room is listed twice", || {
+        after(|_, event, outcome| each_list(event, outcome, |rooms| {
+            let newest = rooms.last()?.clone();
+            rooms.push(newest);
+            Some(rooms.clone().into())
+        }))
+    }),
+    spec("list-omits-empty-rooms", "LIST-4", &[], "rooms without anybody in them aren't listed", || {
+        after(|_, event, outcome| each_list(event, outcome, |rooms| {
+            let before = rooms.len();
+            rooms.retain(|room| room["population"] != 0);
+            (rooms.len() < before).then(|| rooms.clone().into())
+        }))
+    }),
+    spec("list-is-stale", "LIST-4", &["LIST-5"], "every list is the one that the request before should have got", || {
+        let last = Mutex::new(None);
+        after(move |_, event, outcome| {
+            if !is_list(event) {
+                return false;
+            }
+            let current = outcome.answer.clone();
+            let before = last.lock().unwrap_or_else(PoisonError::into_inner).replace(current.clone());
+            outcome.answer = before.unwrap_or_else(|| current.clone());
+            outcome.answer != current
+        })
+    }),
+    spec("population-stays-zero", "LIST-5", &["FLOW-LIFE"], "population is always 0", || {
+        after(|_, event, outcome| each_population(event, outcome, |_, population| (population > 0).then(|| json!(0))))
+    }),
+    spec("population-never-falls", "LIST-5", &["FLOW-LIFE"], "population is the highest that the room ever had", || {
+        let highest = Mutex::new(HashMap::new());
+        after(move |_, event, outcome| each_population(event, outcome, |room, population| {
+            let mut highest = highest.lock().unwrap_or_else(PoisonError::into_inner);
+            let highest = highest.entry(room.to_owned()).or_insert(0);
+            *highest = population.max(*highest);
+            (*highest > population).then(|| json!(*highest))
+        }))
+    }),
+    spec("population-falls-by-two", "LIST-5", &["FLOW-LIFE"], "each leave takes two from the population", || {
+        let extra = Mutex::new(HashMap::new());
+        after(move |_, event, outcome| {
+            let mut extra = extra.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((room, _)) = answered(event, outcome, LEFT) {
+                *extra.entry(room.to_owned()).or_insert(0) += 1;
+            }
+            each_population(event, outcome, |room, population| {
+                let extra = extra.get(room).copied().unwrap_or(0).min(population);
+                (extra > 0).then(|| json!(population - extra))
+            })
+        })
+    }),
+    spec("refused-join-counted", "LIST-6", &["ROOM-9", "LIST-5"], "a join that a full room refuses counts in its population", || {
+        let refused = Mutex::new(HashMap::new());
+        after(move |_, event, outcome| {
+            let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((room, _)) = answered(event, outcome, FULL_ROOM) {
+                *refused.entry(room.to_owned()).or_insert(0) += 1;
+            }
+            each_population(event, outcome, |room, population| {
+                refused.get(room).map(|refused: &u64| json!(population + refused))
+            })
+        })
+    }),
+    spec("refused-room-listed", "LIST-6", &["ROOM-9"], "a join to an unknown room makes it appear in the list", || {
+        after(|site, event, outcome| {
+            let refused = answered(event, outcome, crate::request::INVALID_ROOM);
+            let Some((room, _)) = refused.filter(|(room, _)| !room.is_empty()) else { return false };
+            site.state.add_room(room);
+            says(outcome, crate::request::INVALID_ROOM)
+        })
+    }),
+    spec("name-escaped-in-list", "CREATE-5", &["LIST-4"], "names are escaped for HTML in the list", || {
+        after(|_, event, outcome| each_name(event, outcome, |name| {
+            let escaped = name.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+            (escaped != name).then(|| escaped.into())
+        }))
+    }),
+    spec("name-ascii-in-list", "CREATE-5", &["LIST-4"], "letters of names beyond ASCII are question marks in the list", || {
+        after(|_, event, outcome| each_name(event, outcome, |name| {
+            let ascii: String = name.chars().map(|letter| if letter.is_ascii() { letter } else { '?' }).collect();
+            (ascii != name).then(|| ascii.into())
+        }))
+    }),
+    spec("name-encoded-in-list", "CREATE-5", &["LIST-4"], "names are still percent-encoded in the list", || {
+        after(|_, event, outcome| each_name(event, outcome, |name| {
+            let encoded: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
+            (encoded != name).then(|| encoded.into())
+        }))
+    }),
+];
+
+fn is_list(event: &Event<'_>) -> bool {
+    matches!(event, Event::Request(Request::List))
+}
+
+fn body<'a>(event: &Event<'_>, outcome: &'a mut Outcome) -> Option<&'a mut Map<String, Value>> {
+    outcome.answer.as_mut().filter(|_| is_list(event))?.body.as_object_mut()
+}
+
+fn first_list(body: &mut Map<String, Value>) -> Option<Value> {
+    body.values().next().cloned()
+}
+
+fn name(entry: &Value) -> &str {
+    entry["room_name"].as_str().or_else(|| entry["name"].as_str()).unwrap_or_default()
+}
+
+/// Replaces the list under each of its names.
+fn each_list(
+    event: &Event<'_>,
+    outcome: &mut Outcome,
+    mut replacement: impl FnMut(&mut Vec<Value>) -> Option<Value>,
+) -> bool {
+    let mut replaced = false;
+    for list in body(event, outcome).into_iter().flat_map(|body| body.values_mut()) {
+        if let Some(new) = list.as_array_mut().and_then(&mut replacement) {
+            *list = new;
+            replaced = true;
+        }
+    }
+    replaced
+}
+
+fn each_entry(
+    event: &Event<'_>,
+    outcome: &mut Outcome,
+    mut edit: impl FnMut(&mut Map<String, Value>) -> bool,
+) -> bool {
+    let mut edited = false;
+    for list in body(event, outcome).into_iter().flat_map(|body| body.values_mut()) {
+        for entry in list.as_array_mut().into_iter().flatten() {
+            edited |= entry.as_object_mut().is_some_and(&mut edit);
+        }
+    }
+    edited
+}
+
+fn each_population(
+    event: &Event<'_>,
+    outcome: &mut Outcome,
+    mut replacement: impl FnMut(&str, u64) -> Option<Value>,
+) -> bool {
+    each_entry(event, outcome, |entry| {
+        let room = name(&Value::Object(entry.clone())).to_owned();
+        let population = entry.get("population").and_then(Value::as_u64).unwrap_or_default();
+        replacement(&room, population).map(|new| entry.insert("population".to_owned(), new)).is_some()
+    })
+}
+
+fn each_name(event: &Event<'_>, outcome: &mut Outcome, replacement: impl Fn(&str) -> Option<Value>) -> bool {
+    each_entry(event, outcome, |entry| {
+        let mut edited = false;
+        for key in ["room_name", "name"] {
+            if let Some(new) = entry.get(key).and_then(Value::as_str).and_then(&replacement) {
+                entry.insert(key.to_owned(), new);
+                edited = true;
+            }
+        }
+        edited
+    })
+}

@@ -1,0 +1,275 @@
+//! Faults of `chatroom/room`.
+
+use crate::event::{Event, Outcome};
+use crate::fault::deviation::{Deviation, Waiting, after, before};
+use crate::fault::look::{answer, answered, crash, reword, room, says};
+use crate::fault::registry::{Spec, spec};
+use crate::fault::rendezvous::Rendezvous;
+use crate::fault::{Fault, Site};
+use crate::hub::Hub;
+use crate::request::{FULL_ROOM, INVALID_ROOM, INVALID_STATUS, JOINED, LEFT, Request, USER_NOT_EXIST};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub const SPECS: &[Spec] = &[
+    spec("join-text-misspelt", "ROOM-1", &["FLOW-JOIN", "FLOW-LIFE"], "a join is answered by `joined chatroom`", || {
+        after(|_, _, outcome| reword(outcome, JOINED, "joined chatroom"))
+    }),
+    spec("second-life-refused", "ROOM-1", &["ROOM-8"], "a user who has left a room can't join it again", || {
+        let left = Mutex::new(HashSet::new());
+        after(move |site, event, outcome| {
+            let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((room, user)) = answered(event, outcome, LEFT) {
+                left.insert((room.to_owned(), user.to_owned()));
+            }
+            let Some((room, user)) = answered(event, outcome, JOINED) else { return false };
+            if !left.contains(&(room.to_owned(), user.to_owned())) {
+                return false;
+            }
+            site.state.leave_by_http(room, user);
+            reword(outcome, JOINED, USER_NOT_EXIST)
+        })
+    }),
+    spec("leave-text-misspelt", "ROOM-2", &["FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "FLOW-LIFE"], "a leave is answered by `left chatroom`", || {
+        after(|_, _, outcome| reword(outcome, LEFT, "left chatroom"))
+    }),
+    spec("invalid-room-misspelt", "ROOM-3", &[], "an unknown room is answered by `room not exist`", || {
+        after(|_, event, outcome| room(event).is_some() && reword(outcome, INVALID_ROOM, "room not exist"))
+    }),
+    spec("invalid-room-only-on-join", "ROOM-3", &[], "leaving an unknown room is answered by `user not exist`", || {
+        after(|_, event, outcome| {
+            room(event).is_some_and(|(_, _, status)| status == "0") && reword(outcome, INVALID_ROOM, USER_NOT_EXIST)
+        })
+    }),
+    spec("unknown-room-left", "ROOM-3", &[], "leaving an unknown room succeeds", || {
+        after(|_, event, outcome| {
+            room(event).is_some_and(|(_, _, status)| status == "0") && reword(outcome, INVALID_ROOM, LEFT)
+        })
+    }),
+    spec("unknown-room-made", "ROOM-3", &["LIST-6", "ROOM-9"], "joining an unknown room creates it", || {
+        before(|site, event| {
+            let (room, user, status) = room(event)?;
+            if status != "1" || room.is_empty() || user.is_empty() || site.state.room(room).is_some() {
+                return None;
+            }
+            site.state.add_room(room);
+            Some(site.state.enter(room, user).into())
+        })
+    }),
+    spec("status-two-leaves", "ROOM-4", &[], "status 2 is taken for 0", || {
+        before(|site, event| with_status(site, event, |status| (status == "2").then_some("0")))
+    }),
+    spec("status-nonzero-joins", "ROOM-4", &[], "every whole number but 0 is taken for 1", || {
+        before(|site, event| with_status(site, event, |status| {
+            let number: i64 = status.parse().ok()?;
+            (number != 0 && status != "1").then_some("1")
+        }))
+    }),
+    spec("status-text-is-zero", "ROOM-4", &[], "a status that is no number is taken for 0", || {
+        before(|site, event| with_status(site, event, |status| {
+            (!status.is_empty() && status.parse::<i64>().is_err()).then_some("0")
+        }))
+    }),
+    spec("status-text-crashes", "ROOM-4", &[], "a status that is no number is answered by 500", || {
+        before(|_, event| {
+            let (_, _, status) = room(event)?;
+            (!status.is_empty() && status.parse::<i64>().is_err()).then(crash).flatten()
+        })
+    }),
+    spec("invalid-status-misspelt", "ROOM-4", &[], "an unknown status is answered by `invaild status`", || {
+        after(|_, _, outcome| reword(outcome, INVALID_STATUS, "invaild status"))
+    }),
+    spec("stranger-leaves", "ROOM-5", &["ROOM-9"], "leaving succeeds for a user who isn't in the room", || {
+        after(|_, event, outcome| {
+            answered(event, outcome, USER_NOT_EXIST).is_some_and(|(_, user)| !user.is_empty())
+                && reword(outcome, USER_NOT_EXIST, LEFT)
+        })
+    }),
+    spec("second-leave-succeeds", "ROOM-5", &[], "a user who has left can leave again", || {
+        let left = Mutex::new(HashSet::new());
+        after(move |_, event, outcome| {
+            let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((room, user)) = answered(event, outcome, LEFT) {
+                left.insert((room.to_owned(), user.to_owned()));
+            }
+            answered(event, outcome, USER_NOT_EXIST)
+                .is_some_and(|(room, user)| left.contains(&(room.to_owned(), user.to_owned())))
+                && reword(outcome, USER_NOT_EXIST, LEFT)
+        })
+    }),
+    spec("user-not-exist-misspelt", "ROOM-5", &[], "leaving without being in the room is answered by `user not exists`", || {
+        after(|_, event, outcome| {
+            answered(event, outcome, USER_NOT_EXIST).is_some_and(|(_, user)| !user.is_empty())
+                && reword(outcome, USER_NOT_EXIST, "user not exists")
+        })
+    }),
+    spec("user-of-another-room-leaves", "ROOM-5", &["ROOM-10"], "leaving succeeds for a user who is in some other room", || {
+        after(|site, event, outcome| {
+            let Some((_, user)) = answered(event, outcome, USER_NOT_EXIST) else { return false };
+            site.state.rooms_mut().values().any(|room| room.has_place(user)) && reword(outcome, USER_NOT_EXIST, LEFT)
+        })
+    }),
+    spec("never-full", "ROOM-6", &["ROOM-13", "JOIN-5"], "a room takes any number of users", || {
+        after(|site, event, outcome| {
+            let Some((room, user)) = answered(event, outcome, FULL_ROOM) else { return false };
+            let Some(room) = site.state.room_mut(room) else { return false };
+            room.take_place(user);
+            room.note_http_entry(user);
+            reword(outcome, FULL_ROOM, JOINED)
+        })
+    }),
+    spec("full-room-misspelt", "ROOM-6", &[], "a full room is answered by `room full`", || {
+        after(|_, _, outcome| reword(outcome, FULL_ROOM, "room full"))
+    }),
+    spec("full-room-shuts-out-members", "ROOM-6", &["ROOM-1"], "a full room answers an unknown status or a leave of its user by `full room` too", || {
+        after(|site, event, outcome| {
+            let Some((name, user)) = answered(event, outcome, LEFT) else { return false };
+            let capacity = site.state.capacity;
+            let Some(room) = site.state.room_mut(name).filter(|room| room.taken() + 1 >= capacity) else { return false };
+            room.take_place(user);
+            room.note_http_entry(user);
+            reword(outcome, LEFT, FULL_ROOM)
+        })
+    }),
+    spec("empty-user-joins", "ROOM-7", &[], "an empty or missing user_name joins", || {
+        before(|site, event| {
+            let (room, user, status) = room(event)?;
+            (user.is_empty() && status == "1" && site.state.room(room).is_some()).then(|| answer(JOINED)).flatten()
+        })
+    }),
+    spec("empty-user-leaves", "ROOM-7", &[], "an empty or missing user_name leaves", || {
+        before(|site, event| {
+            let (room, user, status) = room(event)?;
+            (user.is_empty() && status == "0" && site.state.room(room).is_some()).then(|| answer(LEFT)).flatten()
+        })
+    }),
+    spec("missing-status-joins", "ROOM-7", &["ROOM-9"], "an empty or missing status is taken for 1", || {
+        before(|site, event| with_status(site, event, |status| status.is_empty().then_some("1")))
+    }),
+    spec("missing-status-leaves", "ROOM-7", &["ROOM-9"], "an empty or missing status is taken for 0", || {
+        before(|site, event| with_status(site, event, |status| status.is_empty().then_some("0")))
+    }),
+    spec("missing-parameter-crashes", "ROOM-7", &[], "a missing or empty user_name or status is answered by 500", || {
+        before(|_, event| {
+            let (_, user, status) = room(event)?;
+            (user.is_empty() || status.is_empty()).then(crash).flatten()
+        })
+    }),
+    spec("place-never-freed", "ROOM-8", &["LIST-5", "FLOW-LIFE"], "leaving frees no place", || {
+        after(|site, event, outcome| {
+            let Some((room, user)) = answered(event, outcome, LEFT) else { return false };
+            let Some(room) = site.state.room_mut(room) else { return false };
+            let ghost = format!("{user}\u{0}{}", room.taken());
+            room.take_place(&ghost);
+            true
+        })
+    }),
+    spec("refused-user-can-leave", "ROOM-9", &["ROOM-5"], "a user whom a full room refused can leave it", || {
+        let refused = Mutex::new(HashSet::new());
+        after(move |_, event, outcome| {
+            let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((room, user)) = answered(event, outcome, FULL_ROOM) {
+                refused.insert((room.to_owned(), user.to_owned()));
+            }
+            let Some((room, user)) = answered(event, outcome, USER_NOT_EXIST) else { return false };
+            refused.remove(&(room.to_owned(), user.to_owned())) && reword(outcome, USER_NOT_EXIST, LEFT)
+        })
+    }),
+    spec("invalid-status-removes", "ROOM-9", &["LIST-6"], "a request with an unknown status puts its user out of the room", || {
+        after(|site, event, outcome| {
+            let Some((room, user)) = answered(event, outcome, INVALID_STATUS) else { return false };
+            let was_in = says(&site.state.leave_by_http(room, user), LEFT);
+            was_in
+        })
+    }),
+    spec("leave-leaves-every-room", "ROOM-10", &[], "leaving one room leaves all others too", || {
+        after(|site, event, outcome| {
+            let Some((_, user)) = answered(event, outcome, LEFT) else { return false };
+            site.state.rooms_mut().values_mut().fold(false, |left, room| {
+                let is_in = room.has_place(user);
+                room.remove_user(user);
+                left | is_in
+            })
+        })
+    }),
+    spec("join-leaves-other-rooms", "ROOM-10", &["LIST-5"], "joining a room by HTTP leaves all others", || {
+        after(|site, event, outcome| {
+            let Some((joined, user)) = answered(event, outcome, JOINED) else { return false };
+            let others = site.state.rooms_mut().iter_mut().filter(|(name, _)| *name != joined);
+            others.fold(false, |left, (_, room)| {
+                let is_in = room.has_place(user);
+                room.remove_user(user);
+                left | is_in
+            })
+        })
+    }),
+    spec("leave-removes-everybody", "ROOM-11", &["FLOW-LIFE", "LIST-5"], "one user's leaving removes all others", || {
+        after(|site, event, outcome| {
+            let left = answered(event, outcome, LEFT).and_then(|(room, _)| site.state.room_mut(room));
+            let Some(room) = left.filter(|room| !room.is_empty()) else { return false };
+            *room = crate::room::Room::new(false);
+            true
+        })
+    }),
+    spec("leave-removes-room", "ROOM-11", &["FLOW-LIFE"], "one user's leaving removes the room while others are in it", || {
+        after(|site, event, outcome| {
+            let Some((room, _)) = answered(event, outcome, LEFT) else { return false };
+            let others = site.state.room(room).is_some_and(|room| !room.is_empty());
+            others && site.state.rooms_mut().shift_remove(room).is_some()
+        })
+    }),
+    spec("several-refusals-succeed", "ROOM-12", &["ROOM-3", "ROOM-4"], "an unknown status on an unknown room succeeds", || {
+        after(|site, event, outcome| {
+            let Some((room, _)) = answered(event, outcome, INVALID_STATUS) else { return false };
+            site.state.room(room).is_none() && reword(outcome, INVALID_STATUS, LEFT)
+        })
+    }),
+    spec("capacity-race", "ROOM-13", &["ROOM-6"], "of two simultaneous joins to the last place both succeed", || {
+        Arc::new(CapacityRace::default())
+    }),
+];
+
+/// Deals with a request to `chatroom/room` as though it had another status.
+fn with_status(
+    site: &mut Site<'_>,
+    event: &Event<'_>,
+    change: fn(&str) -> Option<&'static str>,
+) -> Option<Outcome> {
+    let (room_name, user_name, status) = room(event)?;
+    let changed = Request::Room {
+        room_name: room_name.to_owned(),
+        user_name: user_name.to_owned(),
+        status: change(status)?.to_owned(),
+    };
+    Some(site.state.handle(&Event::Request(&changed)))
+}
+
+#[derive(Default)]
+struct CapacityRace {
+    rendezvous: Rendezvous,
+}
+
+impl Deviation for CapacityRace {
+    fn arrive<'a>(&'a self, hub: &'a Arc<Hub>, fault: &'a Fault, event: &'a Event<'a>) -> Waiting<'a> {
+        Box::pin(async move {
+            let (room, user, _) = room(event).filter(|(_, user, status)| !user.is_empty() && *status == "1")?;
+            let takes_last_place = hub.visit(|state, _| {
+                let capacity = state.capacity;
+                state.room(room).is_some_and(|room| room.taken() + 1 == capacity && !room.has_place(user))
+            });
+            if !takes_last_place || !self.rendezvous.meet(room).await {
+                return None;
+            }
+            hub.visit(|state, _| {
+                let capacity = state.capacity;
+                let room = state.room_mut(room).filter(|room| !room.has_place(user))?;
+                room.take_place(user);
+                room.note_http_entry(user);
+                if room.taken() > capacity {
+                    fault.fire();
+                }
+                answer(JOINED)
+            })
+        })
+    }
+}

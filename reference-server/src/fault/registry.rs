@@ -1,0 +1,64 @@
+//! All faults by name.
+
+use super::{Deviation, area};
+use std::sync::Arc;
+
+/// What a fault is called, does, and violates.
+pub struct Spec {
+    /// In kebab case, unique.
+    pub name: &'static str,
+    /// The requirement that the fault violates first of all.
+    pub requirement: &'static str,
+    /// Other requirements and flows that can't hold either.
+    pub implies: &'static [&'static str],
+    /// What the server does, in one line.
+    pub summary: &'static str,
+    pub(super) make: fn() -> Arc<dyn Deviation>,
+}
+
+/// One row of the table of faults: name, primary requirement, implied ones, summary, behaviour.
+pub(super) const fn spec(
+    name: &'static str,
+    requirement: &'static str,
+    implies: &'static [&'static str],
+    summary: &'static str,
+    make: fn() -> Arc<dyn Deviation>,
+) -> Spec {
+    Spec {
+        name,
+        requirement,
+        implies,
+        summary,
+        make,
+    }
+}
+
+static AREAS: &[&[Spec]] = &[area::list::SPECS, area::create::SPECS, area::room::SPECS];
+
+/// All faults, in the order of the table.
+pub fn all() -> impl Iterator<Item = &'static Spec> {
+    AREAS.iter().copied().flatten()
+}
+
+pub(super) fn find(name: &str) -> Option<&'static Spec> {
+    all().find(|spec| spec.name == name)
+}
+
+pub(super) fn nearest(name: &str) -> &'static str {
+    all()
+        .min_by_key(|spec| distance(spec.name, name))
+        .map_or("", |spec| spec.name)
+}
+
+fn distance(left: &str, right: &str) -> usize {
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (index, letter) in left.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], index + 1);
+        for (column, other) in right.bytes().enumerate() {
+            let substituted = diagonal + usize::from(letter != other);
+            diagonal = row[column + 1];
+            row[column + 1] = substituted.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}

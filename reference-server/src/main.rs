@@ -1,0 +1,41 @@
+//! The reference server as a program of its own.
+
+use clap::Parser;
+use reference_server::args::{self, ServeArgs};
+use std::error::Error;
+use std::process::ExitCode;
+
+/// A chatroom server that does exactly what the document says
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no runtime: {error}");
+            return ExitCode::from(4);
+        }
+    };
+    let outcome = runtime.block_on(args::run(cli.serve));
+    // A read of standard input can't be cancelled; waiting for it would keep the process alive after its work.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprint!("error: {error}");
+            let mut source = error.source();
+            while let Some(cause) = source {
+                eprint!(": {cause}");
+                source = cause.source();
+            }
+            eprintln!();
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

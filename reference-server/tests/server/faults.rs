@@ -1,0 +1,1 @@
+//! Faults, as far as they can be seen without a suite.

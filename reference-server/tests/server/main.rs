@@ -1,0 +1,9 @@
+//! The server as its clients see it, over real sockets on loopback.
+
+mod faults;
+mod flows;
+mod http;
+mod program;
+mod readings;
+mod support;
+mod trouble;

@@ -1,0 +1,778 @@
+//! YAML as a tree that remembers places, and a decoder from that tree into the file shapes which goes on after an
+//! error, so that all errors of a file are told at once.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
+
+use super::source::{Diagnostic, Diagnostics, Source, Span, nearest, suggest};
+
+/// A YAML value and where it stands. Also the shape of "any value" in a file.
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub span: Span,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+pub enum Kind {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<(Spanned<String>, Node)>),
+}
+
+impl Kind {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::Null => "nothing",
+            Kind::Bool(_) => "a boolean",
+            Kind::Int(_) | Kind::Float(_) => "a number",
+            Kind::Text(_) => "a text",
+            Kind::List(_) => "a list",
+            Kind::Map(_) => "a map",
+        }
+    }
+}
+
+impl Node {
+    pub fn text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        match &self.kind {
+            Kind::Map(pairs) => pairs.iter().find(|(k, _)| k.value == key).map(|(_, v)| v),
+            _ => None,
+        }
+    }
+}
+
+/// A value with its place in the file.
+#[derive(Clone, Debug)]
+pub struct Spanned<T> {
+    pub span: Span,
+    pub value: T,
+}
+
+/// Parses one YAML document.
+///
+/// # Errors
+/// The first syntax error, with its place; a syntax error hides what comes after it.
+pub fn parse(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options::<Raw>(&source.text, options)
+        .map(|raw| raw.into_node(source))
+        .map_err(|error| {
+            let start = error.location().map_or(0, |at| {
+                let line_start: usize = source
+                    .text
+                    .split_inclusive('\n')
+                    .take((at.line() as usize).saturating_sub(1))
+                    .map(str::len)
+                    .sum();
+                source.text[line_start..]
+                    .char_indices()
+                    .nth((at.column() as usize).saturating_sub(1))
+                    .map_or(source.text.len(), |(offset, _)| line_start + offset)
+            });
+            let span = Span {
+                source: source.clone(),
+                start,
+                end: start + 1,
+            };
+            let message = error.without_snippet().to_string();
+            let message = message.strip_prefix("line ").map_or(message.as_str(), |rest| {
+                rest.split_once(": ").map_or(rest, |(_, text)| text)
+            });
+            Box::new(Diagnostic::new(&span, format!("not YAML: {message}")))
+        })
+}
+
+struct Raw {
+    start: usize,
+    end: usize,
+    kind: RawKind,
+}
+
+enum RawKind {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Raw>),
+    Map(Vec<(Raw, Raw)>),
+}
+
+impl Raw {
+    fn into_node(self, source: &Arc<Source>) -> Node {
+        let span = Span {
+            source: source.clone(),
+            start: self.start,
+            end: self.end,
+        };
+        let kind = match self.kind {
+            RawKind::Null => Kind::Null,
+            RawKind::Bool(value) => Kind::Bool(value),
+            RawKind::Int(value) => Kind::Int(value),
+            RawKind::Float(value) => Kind::Float(value),
+            RawKind::Text(value) => Kind::Text(value),
+            RawKind::List(items) => Kind::List(items.into_iter().map(|item| item.into_node(source)).collect()),
+            RawKind::Map(pairs) => Kind::Map(
+                pairs
+                    .into_iter()
+                    .map(|(key, value)| {
+                        let key = key.into_node(source);
+                        let text = match key.kind {
+                            Kind::Text(text) => text,
+                            Kind::Int(number) => number.to_string(),
+                            Kind::Float(number) => number.to_string(),
+                            Kind::Bool(value) => value.to_string(),
+                            Kind::Null | Kind::List(_) | Kind::Map(_) => String::from("null"),
+                        };
+                        (Spanned { span: key.span, value: text }, value.into_node(source))
+                    })
+                    .collect(),
+            ),
+        };
+        Node { span, kind }
+    }
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = serde_saphyr::Spanned::<RawKind>::deserialize(deserializer)?;
+        let (start, end) = spanned.referenced.span().byte_offset().map_or((0, 0), |start| {
+            let start = start as usize;
+            let length = spanned.referenced.span().byte_len().unwrap_or(0) as usize;
+            (start, start + length)
+        });
+        Ok(Raw {
+            start,
+            end,
+            kind: spanned.value,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for RawKind {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = RawKind;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a YAML value")
+            }
+            fn visit_unit<E>(self) -> Result<RawKind, E> {
+                Ok(RawKind::Null)
+            }
+            fn visit_none<E>(self) -> Result<RawKind, E> {
+                Ok(RawKind::Null)
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<RawKind, E> {
+                Ok(RawKind::Bool(value))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<RawKind, E> {
+                Ok(RawKind::Int(value))
+            }
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<RawKind, E> {
+                i64::try_from(value).map(RawKind::Int).map_err(|_| E::custom("this number is too large"))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<RawKind, E> {
+                Ok(RawKind::Float(value))
+            }
+            fn visit_str<E>(self, value: &str) -> Result<RawKind, E> {
+                Ok(RawKind::Text(value.to_owned()))
+            }
+            fn visit_some<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<RawKind, D::Error> {
+                deserializer.deserialize_any(Any)
+            }
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<RawKind, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(RawKind::List(list))
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, mut entries: A) -> Result<RawKind, A::Error> {
+                let mut map = Vec::new();
+                while let Some(entry) = entries.next_entry()? {
+                    map.push(entry);
+                }
+                Ok(RawKind::Map(map))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+const SPANNED: &str = "$chatspec::Spanned";
+const NODE: &str = "$chatspec::Node";
+
+thread_local! {
+    // Serde's data model has no word for "this very node": the decoder lays it here, and `Node::deserialize`, called
+    // back at once on the same thread, takes it.
+    static HANDED: RefCell<Option<Node>> = const { RefCell::new(None) };
+    static HANDED_SPAN: RefCell<Option<Span>> = const { RefCell::new(None) };
+}
+
+/// Decodes a tree into a file shape. What is wrong is reported; `None` where nothing could be made of it.
+pub fn decode<T: DeserializeOwned>(node: &Node, diagnostics: &Diagnostics) -> Option<T> {
+    let pass = Pass {
+        diagnostics,
+        masked: RefCell::default(),
+        reported: Cell::new(false),
+    };
+    loop {
+        let known = pass.masked.borrow().len();
+        match T::deserialize(Decoder { node, pass: &pass }) {
+            Ok(value) if pass.masked.borrow().is_empty() => return Some(value),
+            // It was decoded only with its wrong parts left out; that served to find the other errors.
+            Ok(_) => return None,
+            Err(error) => pass.report(node, error),
+        }
+        if pass.masked.borrow().len() == known {
+            return None;
+        }
+    }
+}
+
+struct Pass<'a> {
+    diagnostics: &'a Diagnostics,
+    masked: RefCell<HashSet<*const Node>>,
+    reported: Cell<bool>,
+}
+
+impl Pass<'_> {
+    fn is_masked(&self, node: &Node) -> bool {
+        self.masked.borrow().contains(&std::ptr::from_ref(node))
+    }
+
+    fn mask(&self, node: &Node) {
+        self.masked.borrow_mut().insert(std::ptr::from_ref(node));
+    }
+
+    /// Tells of an error at the innermost node that has it, and masks that node for the next pass.
+    fn report(&self, node: &Node, error: DecodeError) {
+        let diagnostic = match error {
+            DecodeError::Reported => return,
+            DecodeError::MissingField(field) => {
+                let masked = matches!(&node.kind, Kind::Map(pairs) if pairs.iter().any(|(k, v)| k.value == field && self.is_masked(v)));
+                if masked {
+                    self.mask(node);
+                    return;
+                }
+                Diagnostic::new(&node.span, format!("the key `{field}` is missing"))
+            }
+            DecodeError::UnknownVariant(found, valid) => {
+                Diagnostic::new(&node.span, format!("`{found}` isn't valid here")).help(suggest(&found, valid.iter().copied()))
+            }
+            DecodeError::Message(message) => Diagnostic::new(&node.span, message),
+        };
+        self.mask(node);
+        self.reported.set(true);
+        self.diagnostics.push(diagnostic);
+    }
+}
+
+#[derive(Debug)]
+enum DecodeError {
+    Reported,
+    MissingField(&'static str),
+    UnknownVariant(String, &'static [&'static str]),
+    Message(String),
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+impl de::Error for DecodeError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        DecodeError::Message(message.to_string())
+    }
+    fn missing_field(field: &'static str) -> Self {
+        DecodeError::MissingField(field)
+    }
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        DecodeError::UnknownVariant(variant.to_owned(), expected)
+    }
+    fn invalid_type(_: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        DecodeError::Message(format!("expected {expected}"))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Decoder<'a> {
+    node: &'a Node,
+    pass: &'a Pass<'a>,
+}
+
+impl<'a> Decoder<'a> {
+    fn child(self, node: &'a Node) -> Self {
+        Self { node, ..self }
+    }
+
+    fn wrong<T>(self, expected: &str) -> Result<T, DecodeError> {
+        Err(DecodeError::Message(format!("expected {expected}, found {}", self.node.kind.name())))
+    }
+
+    fn seed<'de, S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, DecodeError> {
+        seed.deserialize(self).map_err(|error| {
+            self.pass.report(self.node, error);
+            DecodeError::Reported
+        })
+    }
+}
+
+/// The visitor's "expecting" text, without serde's "struct Foo" where we can say more.
+fn expectation<'de, V: Visitor<'de>>(visitor: &V) -> String {
+    struct Shown<'v, V>(&'v V);
+    impl<'de, V: Visitor<'de>> fmt::Display for Shown<'_, V> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.expecting(f)
+        }
+    }
+    Shown(visitor).to_string()
+}
+
+impl<'de> de::Deserializer<'de> for Decoder<'_> {
+    type Error = DecodeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        match &self.node.kind {
+            Kind::Null => visitor.visit_unit(),
+            Kind::Bool(value) => visitor.visit_bool(*value),
+            Kind::Int(value) => visitor.visit_i64(*value),
+            Kind::Float(value) => visitor.visit_f64(*value),
+            Kind::Text(value) => visitor.visit_str(value),
+            Kind::List(_) => self.deserialize_seq(visitor),
+            Kind::Map(_) => self.deserialize_map(visitor),
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        match self.node.kind {
+            Kind::Bool(value) => visitor.visit_bool(value),
+            _ => self.wrong("true or false"),
+        }
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        match self.node.kind {
+            Kind::Int(value) if value >= 0 => visitor.visit_i64(value),
+            _ => self.wrong("a whole number that isn't negative"),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        match &self.node.kind {
+            Kind::Text(value) => visitor.visit_str(value),
+            _ => self.wrong("a text"),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, DecodeError> {
+        match name {
+            NODE => {
+                HANDED.set(Some(self.node.clone()));
+                visitor.visit_unit()
+            }
+            SPANNED => {
+                HANDED_SPAN.set(Some(self.node.span.clone()));
+                visitor.visit_newtype_struct(self)
+            }
+            _ => visitor.visit_newtype_struct(self),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        match &self.node.kind {
+            Kind::List(items) => visitor.visit_seq(Items {
+                decoder: self,
+                items: items.iter(),
+            }),
+            _ => self.wrong(&expectation(&visitor)),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        match &self.node.kind {
+            Kind::Map(pairs) => visitor.visit_map(Entries {
+                decoder: self,
+                pairs: pairs.iter(),
+                value: None,
+                fields: None,
+            }),
+            _ => self.wrong(&expectation(&visitor)),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        let Kind::Map(pairs) = &self.node.kind else {
+            return self.wrong(&format!("a map with the keys {}", list(fields)));
+        };
+        for (key, value) in pairs {
+            if !fields.contains(&key.value.as_str()) && !self.pass.is_masked(value) {
+                let help = match nearest(&key.value, fields.iter().copied()) {
+                    Some(name) => format!("did you mean `{name}`?"),
+                    None => format!("valid here: {}", list(fields)),
+                };
+                self.pass.mask(value);
+                self.pass.diagnostics.push(Diagnostic::new(&key.span, format!("unknown key `{}`", key.value)).help(help));
+            }
+        }
+        visitor.visit_map(Entries {
+            decoder: self,
+            pairs: pairs.iter(),
+            value: None,
+            fields: Some(fields),
+        })
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        match &self.node.kind {
+            Kind::Text(text) => visitor.visit_enum(text.as_str().into_deserializer()),
+            _ => self.wrong(&format!("one of {}", list(variants))),
+        }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        visitor.visit_unit()
+    }
+
+    serde::forward_to_deserialize_any! {
+        i8 i16 i32 i64 i128 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct identifier
+    }
+
+    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        self.deserialize_u64(visitor)
+    }
+    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        self.deserialize_u64(visitor)
+    }
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        self.deserialize_u64(visitor)
+    }
+}
+
+fn list(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+struct Items<'a> {
+    decoder: Decoder<'a>,
+    items: std::slice::Iter<'a, Node>,
+}
+
+impl<'de> de::SeqAccess<'de> for Items<'_> {
+    type Error = DecodeError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DecodeError> {
+        let next = self.items.by_ref().find(|item| !self.decoder.pass.is_masked(item));
+        next.map(|item| self.decoder.child(item).seed(seed)).transpose()
+    }
+}
+
+struct Entries<'a> {
+    decoder: Decoder<'a>,
+    pairs: std::slice::Iter<'a, (Spanned<String>, Node)>,
+    value: Option<&'a Node>,
+    fields: Option<&'static [&'static str]>,
+}
+
+impl<'de> de::MapAccess<'de> for Entries<'_> {
+    type Error = DecodeError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
+        let pass = self.decoder.pass;
+        let fields = self.fields;
+        let next = self
+            .pairs
+            .by_ref()
+            .find(|(key, value)| !pass.is_masked(value) && fields.is_none_or(|fields| fields.contains(&key.value.as_str())));
+        let Some((key, value)) = next else {
+            return Ok(None);
+        };
+        self.value = Some(value);
+        seed.deserialize(KeyDecoder(key)).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DecodeError> {
+        let value = self.value.take().expect("serde asks for a key before its value");
+        self.decoder.child(value).seed(seed)
+    }
+}
+
+struct KeyDecoder<'a>(&'a Spanned<String>);
+
+impl<'de> de::Deserializer<'de> for KeyDecoder<'_> {
+    type Error = DecodeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        visitor.visit_str(&self.0.value)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, DecodeError> {
+        if name == SPANNED {
+            HANDED_SPAN.set(Some(self.0.span.clone()));
+        }
+        visitor.visit_newtype_struct(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Take;
+        impl<'de> Visitor<'de> for Take {
+            type Value = Node;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any value")
+            }
+            fn visit_unit<E: de::Error>(self) -> Result<Node, E> {
+                HANDED.take().ok_or_else(|| E::custom("a node can only be decoded from a scenario file"))
+            }
+        }
+        deserializer.deserialize_newtype_struct(NODE, Take)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Take<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Take<T> {
+            type Value = Spanned<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+            fn visit_newtype_struct<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+                let span = HANDED_SPAN
+                    .take()
+                    .ok_or_else(|| de::Error::custom("a place can only be decoded from a scenario file"))?;
+                T::deserialize(deserializer).map(|value| Spanned { span, value })
+            }
+        }
+        deserializer.deserialize_newtype_struct(SPANNED, Take(std::marker::PhantomData))
+    }
+}
+
+impl JsonSchema for Node {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Value".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!(true)
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Spanned<T> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+}
+
+/// A map in the order of the file, its keys with their places.
+#[derive(Clone, Debug)]
+pub struct Pairs<V>(pub Vec<(Spanned<String>, V)>);
+
+impl<V> Default for Pairs<V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Take<V>(std::marker::PhantomData<V>);
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Take<V> {
+            type Value = Pairs<V>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(entry) = entries.next_entry()? {
+                    pairs.push(entry);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Take(std::marker::PhantomData))
+    }
+}
+
+impl<V: JsonSchema> JsonSchema for Pairs<V> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("MapOf{}", V::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "additionalProperties": generator.subschema_for::<V>()})
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+/// One text or a list of texts, each with its place.
+#[derive(Clone, Debug, Default)]
+pub struct Names(pub Vec<Spanned<String>>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let node = Node::deserialize(deserializer)?;
+        let one = |node: &Node| {
+            node.text()
+                .map(|text| Spanned { span: node.span.clone(), value: text.to_owned() })
+                .ok_or_else(|| de::Error::custom(format!("expected a name or a list of names, found {}", node.kind.name())))
+        };
+        match &node.kind {
+            Kind::List(items) => items.iter().map(one).collect::<Result<_, _>>().map(Names),
+            _ => one(&node).map(|name| Names(vec![name])),
+        }
+    }
+}
+
+impl JsonSchema for Names {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Names".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+    }
+}
+
+/// A duration as people write it: `300ms`, `5s`, `2m`.
+#[derive(Clone, Copy, Debug)]
+pub struct Lasting(pub Duration);
+
+impl<'de> Deserialize<'de> for Lasting {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_duration(&text)
+            .map(Lasting)
+            .map_err(|error| de::Error::custom(format!("`{text}` isn't a duration such as `300ms` or `5s`: {error}")))
+    }
+}
+
+impl JsonSchema for Lasting {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "examples": ["300ms", "5s"]})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize, Debug)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Inner {
+        name: Spanned<String>,
+        #[serde(default)]
+        count: Option<u32>,
+        #[serde(default)]
+        wait: Option<Lasting>,
+    }
+
+    #[derive(Deserialize, Debug)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Outer {
+        title: String,
+        steps: Vec<Inner>,
+        #[serde(default)]
+        value: Option<Node>,
+    }
+
+    fn errors(text: &str) -> Vec<String> {
+        let source = Arc::new(Source { name: "t.yaml".into(), text: text.into() });
+        let diagnostics = Diagnostics::default();
+        match parse(&source) {
+            Ok(node) => {
+                let decoded: Option<Outer> = decode(&node, &diagnostics);
+                assert_eq!(decoded.is_some(), diagnostics.is_empty(), "{decoded:?}");
+            }
+            Err(error) => diagnostics.push(*error),
+        }
+        let shown = |d: Diagnostic| format!("{}: {}{}", d.span, d.message, d.help.map(|h| format!(" ({h})")).unwrap_or_default());
+        diagnostics.into_sorted().into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn a_good_file_has_no_errors() {
+        assert_eq!(errors("title: x\nsteps:\n  - name: a\n    count: 3\n    wait: 5s\nvalue: {any: [thing]}\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn all_errors_of_a_file_are_told_at_once_with_their_places() {
+        let text = "titel: x\nsteps:\n  - name: 3\n    count: many\n    wait: soon\n  - nam: b\n  - name: c\n    count: -1\n";
+        let found = errors(text);
+        let places: Vec<&str> = found.iter().map(|e| e.split(": ").next().expect("a place")).collect();
+        assert_eq!(
+            places,
+            ["t.yaml:1:1", "t.yaml:1:1", "t.yaml:3:11", "t.yaml:4:12", "t.yaml:5:11", "t.yaml:6:5", "t.yaml:6:5", "t.yaml:8:12"],
+            "{found:#?}"
+        );
+        assert!(found.iter().any(|e| e.contains("unknown key `titel` (did you mean `title`?)")), "{found:#?}");
+        assert!(found.iter().any(|e| e.contains("the key `title` is missing")), "{found:#?}");
+    }
+
+    #[test]
+    fn a_syntax_error_has_a_place() {
+        assert_eq!(errors("title: [a\nsteps: 3\n").len(), 1);
+        assert!(errors("title: x\ntitle: y\n")[0].starts_with("t.yaml:2:1: not YAML: duplicate mapping key"));
+    }
+}

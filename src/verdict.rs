@@ -1,0 +1,307 @@
+//! What a run concludes: outcomes of scenarios and requirements, what they count as, and why something failed.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use serde::Serialize;
+
+use crate::matcher::Difference;
+use crate::requirement::{Level, Registry, RequirementId};
+
+/// What came of a scenario or a requirement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Pass,
+    /// It does not apply to this target.
+    Skipped,
+    /// Something else stood in its way.
+    CouldNotTest,
+    /// Repetitions differ.
+    Flaky,
+    Fail,
+    /// A fault of chatspec itself.
+    Error,
+}
+
+impl Outcome {
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Pass => "pass",
+            Outcome::Skipped => "skipped",
+            Outcome::CouldNotTest => "could-not-test",
+            Outcome::Flaky => "flaky",
+            Outcome::Fail => "fail",
+            Outcome::Error => "error",
+        }
+    }
+}
+
+/// What an outcome counts as in this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CountsAs {
+    Failure,
+    Warning,
+    Note,
+    /// Nothing is known, where it had to be known.
+    Inconclusive,
+    Nothing,
+}
+
+/// What an outcome counts as for a requirement of this level.
+pub fn counts_as(outcome: Outcome, level: Level, strict: bool) -> CountsAs {
+    let binding = level == Level::Must || (strict && level != Level::Info);
+    match outcome {
+        Outcome::Pass | Outcome::Skipped => CountsAs::Nothing,
+        Outcome::Error => CountsAs::Failure,
+        Outcome::Fail | Outcome::Flaky => match level {
+            _ if binding => CountsAs::Failure,
+            Level::Info => CountsAs::Note,
+            _ => CountsAs::Warning,
+        },
+        Outcome::CouldNotTest if binding => CountsAs::Inconclusive,
+        Outcome::CouldNotTest => CountsAs::Note,
+    }
+}
+
+/// Of a requirement that several steps prove: any fail is fail; else any could-not-test is could-not-test; all skipped
+/// is skipped; else pass.
+pub fn together(outcomes: impl IntoIterator<Item = Outcome>) -> Outcome {
+    let mut all_skipped = true;
+    let mut worst = Outcome::Pass;
+    for outcome in outcomes {
+        if outcome != Outcome::Skipped {
+            all_skipped = false;
+            worst = worst.max(outcome);
+        }
+    }
+    if all_skipped { Outcome::Skipped } else { worst }
+}
+
+/// The outcome of repetitions: the same each time, or flaky. A skipped repetition says nothing.
+pub fn repeated(outcomes: &[Outcome]) -> Outcome {
+    match outcomes {
+        [] => Outcome::Skipped,
+        [first, rest @ ..] if rest.iter().all(|outcome| outcome == first) => *first,
+        _ if outcomes.contains(&Outcome::Error) => Outcome::Error,
+        _ => Outcome::Flaky,
+    }
+}
+
+/// What became of one scenario, or one case of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ScenarioVerdict {
+    pub scenario: String,
+    /// Which repetition, from 1.
+    pub run: u32,
+    pub outcome: Outcome,
+    /// For each requirement that its steps prove.
+    pub requirements: IndexMap<RequirementId, Outcome>,
+    /// Why it was skipped or could not be tested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The requirements that stood in its way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blocked_by: Vec<RequirementId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// What a reader should know of a verdict that stands, such as evidence that is a quiet time only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    pub duration_ms: f64,
+}
+
+/// Why a step failed, and everything that helps to see why.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Failure {
+    /// What the step proves or needs.
+    pub requirements: Vec<RequirementId>,
+    pub step: StepPlace,
+    pub at_ms: f64,
+    /// One sentence: who expected what, and what happened.
+    pub summary: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub expected: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub actual: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
+    /// What came instead, the nearest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub near: Vec<NearMiss>,
+    /// What came in the grace period after the deadline.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<NearMiss>,
+    /// How connections ended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ends: Vec<String>,
+}
+
+/// Where a step stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct StepPlace {
+    /// `file:line:column`.
+    pub place: String,
+    /// The step's lines.
+    pub excerpt: String,
+    /// The `use` steps that led to it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub through: Vec<String>,
+}
+
+/// Something that was observed and isn't what was expected.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NearMiss {
+    pub at_ms: f64,
+    pub actor: String,
+    pub what: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
+}
+
+/// The exit codes, the same in every mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conclusion {
+    Conforms,
+    Violated,
+    Wrong,
+    Inconclusive,
+    Internal,
+    Interrupted,
+}
+
+impl Conclusion {
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Conclusion::Conforms => 0,
+            Conclusion::Violated => 1,
+            Conclusion::Wrong => 2,
+            Conclusion::Inconclusive => 3,
+            Conclusion::Internal => 4,
+            Conclusion::Interrupted => 130,
+        }
+    }
+}
+
+/// What a whole run says.
+#[derive(Clone, Debug)]
+pub struct Verdicts {
+    pub requirements: BTreeMap<RequirementId, Outcome>,
+    pub scenarios: BTreeMap<String, Outcome>,
+    pub conclusion: Conclusion,
+}
+
+/// Draws the conclusion from the scenarios' verdicts.
+pub fn conclude(verdicts: &[ScenarioVerdict], registry: &Registry, strict: bool, interrupted: bool) -> Verdicts {
+    let mut by_scenario: BTreeMap<&str, Vec<&ScenarioVerdict>> = BTreeMap::new();
+    for verdict in verdicts {
+        by_scenario.entry(&verdict.scenario).or_default().push(verdict);
+    }
+    let mut scenarios = BTreeMap::new();
+    let mut proofs: BTreeMap<RequirementId, Vec<Outcome>> = BTreeMap::new();
+    for (id, runs) in &by_scenario {
+        let outcomes: Vec<Outcome> = runs.iter().map(|verdict| verdict.outcome).collect();
+        scenarios.insert((*id).to_owned(), repeated(&outcomes));
+        let Some(first) = runs.first() else {
+            continue;
+        };
+        for requirement in first.requirements.keys() {
+            let outcomes: Vec<Outcome> = runs.iter().filter_map(|verdict| verdict.requirements.get(requirement).copied()).collect();
+            proofs.entry(requirement.clone()).or_default().push(repeated(&outcomes));
+        }
+    }
+    let requirements: BTreeMap<RequirementId, Outcome> = proofs.into_iter().map(|(id, outcomes)| (id, together(outcomes))).collect();
+    let counted = |what: CountsAs| requirements.iter().any(|(id, outcome)| counts_as(*outcome, registry.level(id), strict) == what);
+    let conclusion = if interrupted {
+        Conclusion::Interrupted
+    } else if scenarios.values().any(|outcome| *outcome == Outcome::Error) {
+        Conclusion::Internal
+    } else if counted(CountsAs::Failure) {
+        Conclusion::Violated
+    } else if counted(CountsAs::Inconclusive) || requirements.is_empty() || requirements.values().all(|outcome| *outcome == Outcome::CouldNotTest) {
+        Conclusion::Inconclusive
+    } else {
+        Conclusion::Conforms
+    };
+    Verdicts { requirements, scenarios, conclusion }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Outcome::{CouldNotTest, Error, Fail, Flaky, Pass, Skipped};
+
+    #[test]
+    fn several_proofs_of_one_requirement_are_as_good_as_the_worst_and_a_skipped_one_says_nothing() {
+        for (outcomes, expected) in [
+            (vec![Pass, Pass], Pass),
+            (vec![Pass, Skipped], Pass),
+            (vec![Skipped, Skipped], Skipped),
+            (vec![Pass, CouldNotTest, Skipped], CouldNotTest),
+            (vec![CouldNotTest, Fail, Pass], Fail),
+            (vec![], Skipped),
+        ] {
+            assert_eq!(together(outcomes.clone()), expected, "{outcomes:?}");
+        }
+    }
+
+    #[test]
+    fn repetitions_that_differ_are_flaky_and_never_a_pass() {
+        assert_eq!(repeated(&[Pass, Pass]), Pass);
+        assert_eq!(repeated(&[Pass, Fail]), Flaky);
+        assert_eq!(repeated(&[Pass, CouldNotTest]), Flaky);
+        assert_eq!(repeated(&[Pass, Error]), Error);
+    }
+
+    #[test]
+    fn the_level_and_strictness_decide_what_a_failure_counts_as() {
+        assert_eq!(counts_as(Fail, Level::Must, false), CountsAs::Failure);
+        assert_eq!(counts_as(Fail, Level::Should, false), CountsAs::Warning);
+        assert_eq!(counts_as(Fail, Level::Robust, true), CountsAs::Failure);
+        assert_eq!(counts_as(Fail, Level::Info, true), CountsAs::Note);
+        assert_eq!(counts_as(CouldNotTest, Level::Must, false), CountsAs::Inconclusive);
+        assert_eq!(counts_as(Flaky, Level::Must, false), CountsAs::Failure);
+    }
+
+    fn conclusion(outcomes: &[(&str, Level, Outcome)], strict: bool) -> u8 {
+        let mut registry = Registry::default();
+        let mut verdicts = Vec::new();
+        for (id, level, outcome) in outcomes {
+            let id = RequirementId::new(id);
+            let requirement = crate::requirement::Requirement {
+                id: id.clone(),
+                level: *level,
+                text: String::new(),
+                place: String::new(),
+                readings: Vec::new(),
+            };
+            registry.requirements.insert(id.clone(), requirement);
+            verdicts.push(ScenarioVerdict {
+                scenario: format!("s.{id}"),
+                run: 1,
+                outcome: *outcome,
+                requirements: [(id, *outcome)].into_iter().collect(),
+                why: None,
+                blocked_by: Vec::new(),
+                failure: None,
+                notes: Vec::new(),
+                duration_ms: 0.0,
+            });
+        }
+        conclude(&verdicts, &registry, strict, false).conclusion.exit_code()
+    }
+
+    #[test]
+    fn the_exit_code_follows_from_the_requirements() {
+        let (must, should) = (Level::Must, Level::Should);
+        assert_eq!(conclusion(&[("A", must, Pass), ("B", should, Fail)], false), 0);
+        assert_eq!(conclusion(&[("A", must, Pass), ("B", should, Fail)], true), 1);
+        assert_eq!(conclusion(&[("A", must, CouldNotTest), ("B", must, Pass)], false), 3);
+        assert_eq!(conclusion(&[("A", must, CouldNotTest), ("B", must, Fail)], false), 1);
+        assert_eq!(conclusion(&[("A", must, Error)], false), 4);
+        assert_eq!(conclusion(&[], false), 3);
+    }
+}
