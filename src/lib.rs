@@ -21,3 +21,5 @@ pub mod verdict;
 pub mod event;
 
 pub mod wire;
+
+pub mod conformance;

@@ -54,12 +54,7 @@ pub enum LogFormat {
 #[derive(Debug, Error)]
 pub enum ArgsError {
     #[error("can't listen for {what} on {address}: {source}; `{flag} {}:0` picks a free port", address.ip())]
-    Listen {
-        what: &'static str,
-        flag: &'static str,
-        address: SocketAddr,
-        source: io::Error,
-    },
+    Listen { what: &'static str, flag: &'static str, address: SocketAddr, source: io::Error },
     #[error(transparent)]
     Reading(#[from] ReadingError),
     #[error(transparent)]
@@ -89,10 +84,7 @@ impl ArgsError {
 /// [`ArgsError`], before anything is served.
 pub async fn run(args: ServeArgs) -> Result<(), ArgsError> {
     if args.list_faults {
-        return io::stdout()
-            .lock()
-            .write_all(fault_table().as_bytes())
-            .map_err(ArgsError::Output);
+        return io::stdout().lock().write_all(fault_table().as_bytes()).map_err(ArgsError::Output);
     }
     let config = Config {
         capacity: usize::try_from(args.capacity).unwrap_or(usize::MAX),
@@ -113,29 +105,15 @@ pub async fn run(args: ServeArgs) -> Result<(), ArgsError> {
 /// The faults as a table: name, primary requirement, what the server does.
 #[must_use]
 pub fn fault_table() -> String {
-    let width = |column: fn(&fault::Spec) -> &str| {
-        fault::all()
-            .map(|spec| column(spec).len())
-            .max()
-            .unwrap_or(0)
-    };
+    let width = |column: fn(&fault::Spec) -> &str| fault::all().map(|spec| column(spec).len()).max().unwrap_or(0);
     let (names, requirements) = (width(|spec| spec.name), width(|spec| spec.requirement));
-    fault::all()
-        .map(|spec| {
-            format!(
-                "{:names$}  {:requirements$}  {}\n",
-                spec.name, spec.requirement, spec.summary
-            )
-        })
-        .collect()
+    fault::all().map(|spec| format!("{:names$}  {:requirements$}  {}\n", spec.name, spec.requirement, spec.summary)).collect()
 }
 
 fn readings(pinned: &[String]) -> Result<Readings, ReadingError> {
     let mut readings = Readings::default();
     for pair in pinned {
-        let (id, value) = pair
-            .split_once('=')
-            .ok_or_else(|| ReadingError::NotAPair(pair.clone()))?;
+        let (id, value) = pair.split_once('=').ok_or_else(|| ReadingError::NotAPair(pair.clone()))?;
         readings.pin(id, value)?;
     }
     Ok(readings)
@@ -143,9 +121,7 @@ fn readings(pinned: &[String]) -> Result<Readings, ReadingError> {
 
 fn start_log(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // Whoever has this as a subcommand may have a log of its own, which then stays.
     let _already_started = match format {
         LogFormat::Text => log.try_init(),
@@ -153,19 +129,8 @@ fn start_log(format: LogFormat) {
     };
 }
 
-async fn listen(
-    what: &'static str,
-    flag: &'static str,
-    address: SocketAddr,
-) -> Result<TcpListener, ArgsError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| ArgsError::Listen {
-            what,
-            flag,
-            address,
-            source,
-        })
+async fn listen(what: &'static str, flag: &'static str, address: SocketAddr) -> Result<TcpListener, ArgsError> {
+    TcpListener::bind(address).await.map_err(|source| ArgsError::Listen { what, flag, address, source })
 }
 
 fn announce(http: &TcpListener, ws: &TcpListener) -> io::Result<()> {
@@ -176,9 +141,7 @@ fn announce(http: &TcpListener, ws: &TcpListener) -> io::Result<()> {
 }
 
 /// Completes on SIGINT or SIGTERM, or at the end of standard input if `with_stdin`.
-fn shutdown_signal(
-    with_stdin: bool,
-) -> Result<impl Future<Output = ()> + Send + 'static, ArgsError> {
+fn shutdown_signal(with_stdin: bool) -> Result<impl Future<Output = ()> + Send + 'static, ArgsError> {
     let terminated = terminated().map_err(ArgsError::Signals)?;
     Ok(async move {
         tokio::select! {

@@ -34,18 +34,12 @@ pub struct Delivery {
 
 impl From<Answer> for Outcome {
     fn from(answer: Answer) -> Self {
-        Self {
-            answer: Some(answer),
-            deliveries: Vec::new(),
-        }
+        Self { answer: Some(answer), deliveries: Vec::new() }
     }
 }
 
 impl From<Vec<Delivery>> for Outcome {
     fn from(deliveries: Vec<Delivery>) -> Self {
-        Self {
-            answer: None,
-            deliveries,
-        }
+        Self { answer: None, deliveries }
     }
 }

@@ -45,15 +45,8 @@ impl Fault {
     /// # Errors
     /// [`UnknownFault`] for a name that the registry doesn't have.
     pub fn named(name: &str) -> Result<Self, UnknownFault> {
-        let spec = registry::find(name).ok_or_else(|| UnknownFault {
-            name: name.to_owned(),
-            nearest: registry::nearest(name),
-        })?;
-        Ok(Self {
-            spec,
-            deviation: (spec.make)(),
-            firings: Arc::default(),
-        })
+        let spec = registry::find(name).ok_or_else(|| UnknownFault { name: name.to_owned(), nearest: registry::nearest(name) })?;
+        Ok(Self { spec, deviation: (spec.make)(), firings: Arc::default() })
     }
 
     /// What the fault is and which requirements it violates.
@@ -96,10 +89,9 @@ impl Fault {
 
 impl fmt::Debug for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Fault")
-            .field("name", &self.spec.name)
-            .field("firings", &self.firings())
-            .finish()
+        formatter.debug_struct("Fault").field("name", &self.spec.name).field("firings", &self.firings()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,10 +18,7 @@ pub enum HandshakeError {
     #[error("reading or writing the handshake failed")]
     Io(#[from] io::Error),
     #[error("the request was answered by {status}: {reason}")]
-    Refused {
-        status: &'static str,
-        reason: String,
-    },
+    Refused { status: &'static str, reason: String },
 }
 
 /// Reads the client's request and answers it. Returns the bytes that the client sent after its request.
@@ -38,12 +35,7 @@ pub async fn accept(stream: &mut TcpStream) -> Result<Vec<u8>, HandshakeError> {
             Ok(Some(request)) => break request,
             Ok(None) if received.len() < LONGEST_HEAD => {}
             Ok(None) => {
-                return refuse(
-                    stream,
-                    "431 Request Header Fields Too Large",
-                    "a head above 16 KiB",
-                )
-                .await;
+                return refuse(stream, "431 Request Header Fields Too Large", "a head above 16 KiB").await;
             }
             Err(error) => return refuse(stream, "400 Bad Request", &error.to_string()).await,
         }
@@ -86,34 +78,23 @@ fn parse(bytes: &[u8]) -> Result<Option<Head>, BadHead> {
         Some(1) => http::Version::HTTP_11,
         _ => http::Version::HTTP_10,
     };
-    let mut request = http::Request::builder()
-        .method(parsed.method.unwrap_or_default())
-        .uri(parsed.path.unwrap_or_default())
-        .version(version);
+    let mut request =
+        http::Request::builder().method(parsed.method.unwrap_or_default()).uri(parsed.path.unwrap_or_default()).version(version);
     for header in parsed.headers {
         request = request.header(header.name, header.value);
     }
-    Ok(Some(Head {
-        request: request.body(())?,
-        length,
-    }))
+    Ok(Some(Head { request: request.body(())?, length }))
 }
 
 fn status(error: &WebSocketError) -> &'static str {
     match error {
         WebSocketError::Protocol(ProtocolError::WrongHttpMethod) => "405 Method Not Allowed",
-        WebSocketError::Protocol(
-            ProtocolError::MissingSecWebSocketKey | ProtocolError::InvalidSecWebSocketKey,
-        ) => "400 Bad Request",
+        WebSocketError::Protocol(ProtocolError::MissingSecWebSocketKey | ProtocolError::InvalidSecWebSocketKey) => "400 Bad Request",
         _ => "426 Upgrade Required",
     }
 }
 
-async fn refuse<T>(
-    stream: &mut TcpStream,
-    status: &'static str,
-    reason: &str,
-) -> Result<T, HandshakeError> {
+async fn refuse<T>(stream: &mut TcpStream, status: &'static str, reason: &str) -> Result<T, HandshakeError> {
     let body = format!("This is the WebSocket listener of a chatroom server: {reason}.\n");
     let response = format!(
         "HTTP/1.1 {status}\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n\
@@ -121,10 +102,7 @@ async fn refuse<T>(
         body.len(),
     );
     stream.write_all(response.as_bytes()).await?;
-    Err(HandshakeError::Refused {
-        status,
-        reason: reason.to_owned(),
-    })
+    Err(HandshakeError::Refused { status, reason: reason.to_owned() })
 }
 
 #[cfg(test)]
@@ -136,10 +114,7 @@ mod tests {
         let bytes = b"GET /?room=1 HTTP/1.1\r\nHost: x\r\n\r\nrest";
         assert!(parse(&bytes[..30]).unwrap().is_none());
         let head = parse(bytes).unwrap().unwrap();
-        assert_eq!(
-            (head.request.uri().path(), &bytes[head.length..]),
-            ("/", b"rest".as_slice())
-        );
+        assert_eq!((head.request.uri().path(), &bytes[head.length..]), ("/", b"rest".as_slice()));
     }
 
     #[test]

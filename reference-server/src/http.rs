@@ -32,10 +32,7 @@ struct Api {
 
 /// The router of the HTTP listener. Browsers may call it from any origin.
 pub fn router(hub: &Arc<Hub>, readings: Readings) -> Router {
-    let api = Api {
-        hub: Arc::clone(hub),
-        readings,
-    };
+    let api = Api { hub: Arc::clone(hub), readings };
     let router = Router::new()
         .route("/chatroom/list", any(list))
         .route("/chatroom/create", any(create))
@@ -75,9 +72,7 @@ async fn list(State(api): State<Api>, request: HttpRequest) -> Response {
 }
 
 async fn create(State(api): State<Api>, request: HttpRequest) -> Response {
-    let translate = |parameters: &Parameters| Request::Create {
-        room_name: parameters.text("room_name"),
-    };
+    let translate = |parameters: &Parameters| Request::Create { room_name: parameters.text("room_name") };
     api.respond(request, translate).await
 }
 
@@ -103,11 +98,7 @@ async fn method_not_allowed() -> Response {
 }
 
 impl Api {
-    async fn respond(
-        &self,
-        request: HttpRequest,
-        translate: impl FnOnce(&Parameters) -> Request,
-    ) -> Response {
+    async fn respond(&self, request: HttpRequest, translate: impl FnOnce(&Parameters) -> Request) -> Response {
         let (head, body) = request.into_parts();
         if !parameters::allows(self.readings.params, &head.method) {
             return method_not_allowed().await;
@@ -120,21 +111,9 @@ impl Api {
             Err(_) => return refusal(StatusCode::REQUEST_TIMEOUT, "body too slow"),
         };
         let query = head.uri.query().unwrap_or_default();
-        let content_type = head
-            .headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok());
-        let parameters = Parameters::read(
-            &self.readings,
-            &head.method,
-            query,
-            content_type.unwrap_or_default(),
-            &body,
-        );
-        self.hub
-            .answer(&translate(&parameters))
-            .await
-            .into_response()
+        let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let parameters = Parameters::read(&self.readings, &head.method, query, content_type.unwrap_or_default(), &body);
+        self.hub.answer(&translate(&parameters)).await.into_response()
     }
 }
 

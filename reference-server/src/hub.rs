@@ -32,24 +32,12 @@ struct Shared {
 impl Hub {
     #[must_use]
     pub fn new(state: State, limits: Limits, fault: Option<Fault>) -> Self {
-        Self {
-            shared: Mutex::new(Shared {
-                state,
-                outboxes: Outboxes::new(),
-                next_connection: 0,
-                shutting_down: false,
-            }),
-            fault,
-            limits,
-        }
+        Self { shared: Mutex::new(Shared { state, outboxes: Outboxes::new(), next_connection: 0, shutting_down: false }), fault, limits }
     }
 
     /// Registers a connection. Whatever is pushed to its outbox is its task's to send.
     pub fn connect(&self) -> (ConnectionId, Arc<Outbox>) {
-        let outbox = Arc::new(Outbox::new(
-            self.limits.queued_messages,
-            self.limits.queued_bytes,
-        ));
+        let outbox = Arc::new(Outbox::new(self.limits.queued_messages, self.limits.queued_bytes));
         let mut shared = self.lock();
         let connection = ConnectionId(shared.next_connection);
         shared.next_connection += 1;
@@ -89,14 +77,9 @@ impl Hub {
     }
 
     /// Lets a fault look at the state outside of any event.
-    pub(crate) fn visit<T>(
-        self: &Arc<Self>,
-        look: impl FnOnce(&mut State, &mut Outboxes) -> T,
-    ) -> T {
+    pub(crate) fn visit<T>(self: &Arc<Self>, look: impl FnOnce(&mut State, &mut Outboxes) -> T) -> T {
         let mut shared = self.lock();
-        let Shared {
-            state, outboxes, ..
-        } = &mut *shared;
+        let Shared { state, outboxes, .. } = &mut *shared;
         look(state, outboxes)
     }
 
@@ -112,10 +95,7 @@ impl Hub {
     fn decide(self: &Arc<Self>, shared: &mut Shared, event: &Event<'_>) -> Outcome {
         let outcome = match &self.fault {
             None => shared.state.handle(event),
-            Some(fault) => fault.deviate(
-                &mut Site::new(&mut shared.state, &mut shared.outboxes, self, fault),
-                event,
-            ),
+            Some(fault) => fault.deviate(&mut Site::new(&mut shared.state, &mut shared.outboxes, self, fault), event),
         };
         debug!(?event, ?outcome);
         outcome

@@ -55,13 +55,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            capacity: DEFAULT_CAPACITY,
-            rooms: Vec::new(),
-            readings: Readings::default(),
-            fault: None,
-            limits: Limits::default(),
-        }
+        Self { capacity: DEFAULT_CAPACITY, rooms: Vec::new(), readings: Readings::default(), fault: None, limits: Limits::default() }
     }
 }
 
@@ -86,23 +80,14 @@ pub async fn serve(
     config: Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let Config {
-        capacity,
-        rooms,
-        readings,
-        fault,
-        limits,
-    } = config;
+    let Config { capacity, rooms, readings, fault, limits } = config;
     if capacity == 0 {
         return Err(ServeError::NoCapacity);
     }
     let mut state = State::new(capacity, readings.clone(), limits.clone());
     for name in rooms {
         if name.is_empty() || name.len() > limits.name_bytes {
-            return Err(ServeError::RoomName {
-                name,
-                longest: limits.name_bytes,
-            });
+            return Err(ServeError::RoomName { name, longest: limits.name_bytes });
         }
         state.add_room(&name);
     }
@@ -111,20 +96,11 @@ pub async fn serve(
     let (stop, stopped) = watch::channel(false);
     info!(capacity, fault = ?hub.fault, "serving");
 
-    let serve_http = listener::run(
-        http,
-        limits.connections,
-        limits.goodbye,
-        stopped.clone(),
-        |stream| http::serve(stream, router.clone(), limits.clone(), stopped.clone()),
-    );
-    let serve_ws = listener::run(
-        ws,
-        limits.connections,
-        limits.goodbye,
-        stopped.clone(),
-        |stream| websocket::serve(stream, Arc::clone(&hub)),
-    );
+    let serve_http = listener::run(http, limits.connections, limits.goodbye, stopped.clone(), |stream| {
+        http::serve(stream, router.clone(), limits.clone(), stopped.clone())
+    });
+    let serve_ws =
+        listener::run(ws, limits.connections, limits.goodbye, stopped.clone(), |stream| websocket::serve(stream, Arc::clone(&hub)));
     let stop_both = async {
         shutdown.await;
         info!("shutting down");

@@ -20,13 +20,8 @@ const PAUSE_WHEN_OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 
 /// Serves each connection in a task of its own, at most `most` at once; further ones are closed at once. After the
 /// stop the tasks get `goodbye` to end by themselves.
-pub async fn run<F, Task>(
-    listener: TcpListener,
-    most: usize,
-    goodbye: Duration,
-    stopped: Stopped,
-    serve: F,
-) where
+pub async fn run<F, Task>(listener: TcpListener, most: usize, goodbye: Duration, stopped: Stopped, serve: F)
+where
     F: Fn(TcpStream) -> Task,
     Task: Future<Output = ()> + Send + 'static,
 {
@@ -50,13 +45,8 @@ pub async fn run<F, Task>(
         }
     }
     drop(listener);
-    let ended = tokio::time::timeout(goodbye, async {
-        while tasks.join_next().await.is_some() {}
-    });
+    let ended = tokio::time::timeout(goodbye, async { while tasks.join_next().await.is_some() {} });
     if ended.await.is_err() {
-        warn!(
-            connections = tasks.len(),
-            "ending connections that took too long to say goodbye"
-        );
+        warn!(connections = tasks.len(), "ending connections that took too long to say goodbye");
     }
 }

@@ -46,13 +46,7 @@ impl Outbox {
     #[must_use]
     pub fn new(most_messages: usize, most_bytes: usize) -> Self {
         Self {
-            queue: Mutex::new(Queue {
-                messages: VecDeque::new(),
-                bytes: 0,
-                most_messages,
-                most_bytes,
-                ending: None,
-            }),
+            queue: Mutex::new(Queue { messages: VecDeque::new(), bytes: 0, most_messages, most_bytes, ending: None }),
             filled: Notify::new(),
             ended: Notify::new(),
         }
@@ -66,10 +60,7 @@ impl Outbox {
         let mut queue = self.lock();
         let bytes = queue.bytes + message.len();
         if queue.messages.len() >= queue.most_messages || bytes > queue.most_bytes {
-            return Err(Overflow {
-                messages: queue.messages.len(),
-                bytes: queue.bytes,
-            });
+            return Err(Overflow { messages: queue.messages.len(), bytes: queue.bytes });
         }
         queue.bytes = bytes;
         queue.messages.push_back(message);

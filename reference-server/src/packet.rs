@@ -71,11 +71,7 @@ impl Refusal {
 ///
 /// # Errors
 /// The first refusal that applies: the envelope's before the fields', a missing field's before an empty one's.
-pub fn parse(
-    text: &str,
-    readings: &Readings,
-    longest_name: usize,
-) -> Result<ClientPacket, Refusal> {
+pub fn parse(text: &str, readings: &Readings, longest_name: usize) -> Result<ClientPacket, Refusal> {
     let Ok(Value::Object(mut packet)) = serde_json::from_str(text) else {
         return Err(Refusal::InvalidMessage);
     };
@@ -107,11 +103,7 @@ pub fn parse(
     let user_name = string(&mut data, "user_name")?;
     let room_name = string(&mut data, "room_name")?;
     let msg_is_optional = kind != Kind::Msg && readings.msg_field == MsgField::Optional;
-    let msg = if msg_is_optional && !data.contains_key("msg") {
-        String::new()
-    } else {
-        string(&mut data, "msg")?
-    };
+    let msg = if msg_is_optional && !data.contains_key("msg") { String::new() } else { string(&mut data, "msg")? };
 
     let usable = |name: &str| !name.is_empty() && name.len() <= longest_name;
     if !usable(&user_name) || !usable(&room_name) {
@@ -120,12 +112,7 @@ pub fn parse(
     if kind == Kind::Msg && msg.is_empty() {
         return Err(Refusal::NullMessage);
     }
-    Ok(ClientPacket {
-        kind,
-        user_name,
-        room_name,
-        msg,
-    })
+    Ok(ClientPacket { kind, user_name, room_name, msg })
 }
 
 fn string(data: &mut Map<String, Value>, field: &str) -> Result<String, Refusal> {
@@ -181,14 +168,7 @@ struct ServerData<'a> {
 impl<'a> ServerPacket<'a> {
     fn new(kind: &'static str, names: Option<(&'a str, &'a str)>, msg: &'a str) -> Self {
         let (user_name, room_name) = names.unzip();
-        Self {
-            kind,
-            data: ServerData {
-                user_name,
-                room_name,
-                msg,
-            },
-        }
+        Self { kind, data: ServerData { user_name, room_name, msg } }
     }
 
     fn into_message(self) -> Message {
@@ -209,11 +189,7 @@ mod tests {
         for (id, value) in pinned {
             readings.pin(id, value).unwrap();
         }
-        assert_eq!(
-            parse(text, &readings, 1_024).map(|packet| packet.kind),
-            expected,
-            "{text}"
-        );
+        assert_eq!(parse(text, &readings, 1_024).map(|packet| packet.kind), expected, "{text}");
     }
 
     fn with_data(kind: &str, data: &str) -> String {
@@ -236,86 +212,40 @@ mod tests {
     fn a_broken_envelope_is_an_invalid_message() {
         let data = r#"{"user_name":"a","room_name":"b","msg":"c"}"#;
         let deep = "[".repeat(100_000);
-        for text in [
-            "",
-            "hello",
-            "[]",
-            "1",
-            "null",
-            "{}",
-            r#"{"type":"join"}"#,
-            "{\"data\":{}}",
-            &deep,
-        ] {
+        for text in ["", "hello", "[]", "1", "null", "{}", r#"{"type":"join"}"#, "{\"data\":{}}", &deep] {
             check(text, Err(Refusal::InvalidMessage));
         }
         for kind in ["user", "error", "JOIN", ""] {
             check(&with_data(kind, data), Err(Refusal::InvalidMessage));
         }
-        check(
-            &format!(r#"{{"type":[],"data":{data}}}"#),
-            Err(Refusal::InvalidMessage),
-        );
+        check(&format!(r#"{{"type":[],"data":{data}}}"#), Err(Refusal::InvalidMessage));
     }
 
     #[test]
     fn fields_are_missed_before_they_are_found_empty() {
         for kind in ["join", "leave", "msg"] {
-            check(
-                &with_data(kind, r#"{"room_name":"","msg":""}"#),
-                Err(Refusal::InvalidData),
-            );
-            check(
-                &with_data(kind, r#"{"user_name":"","msg":""}"#),
-                Err(Refusal::InvalidData),
-            );
-            check(
-                &with_data(kind, r#"{"user_name":1,"room_name":"b","msg":"c"}"#),
-                Err(Refusal::InvalidData),
-            );
-            check(
-                &with_data(kind, r#"{"user_name":"a","room_name":"b"}"#),
-                Err(Refusal::InvalidData),
-            );
+            check(&with_data(kind, r#"{"room_name":"","msg":""}"#), Err(Refusal::InvalidData));
+            check(&with_data(kind, r#"{"user_name":"","msg":""}"#), Err(Refusal::InvalidData));
+            check(&with_data(kind, r#"{"user_name":1,"room_name":"b","msg":"c"}"#), Err(Refusal::InvalidData));
+            check(&with_data(kind, r#"{"user_name":"a","room_name":"b"}"#), Err(Refusal::InvalidData));
             check(&with_data(kind, r#""x""#), Err(Refusal::InvalidData));
-            check(
-                &with_data(kind, r#"{"user_name":"","room_name":"b","msg":""}"#),
-                Err(Refusal::IllegalData),
-            );
-            check(
-                &with_data(kind, r#"{"user_name":"a","room_name":"","msg":"c"}"#),
-                Err(Refusal::IllegalData),
-            );
+            check(&with_data(kind, r#"{"user_name":"","room_name":"b","msg":""}"#), Err(Refusal::IllegalData));
+            check(&with_data(kind, r#"{"user_name":"a","room_name":"","msg":"c"}"#), Err(Refusal::IllegalData));
         }
-        check(
-            &with_data("msg", r#"{"user_name":"a","room_name":"b","msg":""}"#),
-            Err(Refusal::NullMessage),
-        );
+        check(&with_data("msg", r#"{"user_name":"a","room_name":"b","msg":""}"#), Err(Refusal::NullMessage));
     }
 
     #[test]
     fn readings_decide_what_null_bare_and_partial_data_are() {
         let null = with_data("msg", "null");
         check(&null, Err(Refusal::InvalidMessage));
-        check_with(
-            &null,
-            &[("R-NULL-DATA", "invalid data")],
-            Err(Refusal::InvalidData),
-        );
+        check_with(&null, &[("R-NULL-DATA", "invalid data")], Err(Refusal::InvalidData));
         let bare = with_data("msg", "{}");
         check(&bare, Err(Refusal::InvalidData));
-        check_with(
-            &bare,
-            &[("R-BARE-DATA", "invalid message")],
-            Err(Refusal::InvalidMessage),
-        );
+        check_with(&bare, &[("R-BARE-DATA", "invalid message")], Err(Refusal::InvalidMessage));
         let optional = [("R-MSG-FIELD", "optional")];
         let names = r#"{"user_name":"a","room_name":"b"}"#;
         check_with(&with_data("join", names), &optional, Ok(Kind::Join));
-        check_with(
-            &with_data("msg", names),
-            &optional,
-            Err(Refusal::InvalidData),
-        );
+        check_with(&with_data("msg", names), &optional, Err(Refusal::InvalidData));
     }
 }

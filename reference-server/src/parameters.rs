@@ -24,13 +24,7 @@ impl Parameters {
     /// Reads them where the reading says that they are; elsewhere they count as missing. Nothing in here fails: what
     /// can't be read is missing.
     #[must_use]
-    pub fn read(
-        readings: &Readings,
-        method: &Method,
-        query: &str,
-        content_type: &str,
-        body: &[u8],
-    ) -> Self {
+    pub fn read(readings: &Readings, method: &Method, query: &str, content_type: &str, body: &[u8]) -> Self {
         let params = readings.params;
         let posts = method == Method::POST;
         let mut texts = Vec::new();
@@ -49,11 +43,7 @@ impl Parameters {
     /// The parameter's text, empty if it is missing. Of several the first counts.
     #[must_use]
     pub fn text(&self, name: &str) -> String {
-        self.texts
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, text)| text.clone())
-            .unwrap_or_default()
+        self.texts.iter().find(|(key, _)| key == name).map(|(_, text)| text.clone()).unwrap_or_default()
     }
 }
 
@@ -67,12 +57,7 @@ fn is_form(content_type: &str) -> bool {
 }
 
 fn media_type(content_type: &str) -> String {
-    content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase()
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn json_texts(body: &[u8], status_type: StatusType) -> Vec<(String, String)> {
@@ -80,101 +65,45 @@ fn json_texts(body: &[u8], status_type: StatusType) -> Vec<(String, String)> {
         return Vec::new();
     };
     let text = |name: &str, value| match value {
-        Value::String(_) if name == "status" && status_type == StatusType::Number => {
-            Some("not a number".to_owned())
-        }
-        Value::Number(_) if name == "status" && status_type == StatusType::String => {
-            Some("not a string".to_owned())
-        }
+        Value::String(_) if name == "status" && status_type == StatusType::Number => Some("not a number".to_owned()),
+        Value::Number(_) if name == "status" && status_type == StatusType::String => Some("not a string".to_owned()),
         Value::Number(number) if name == "status" => Some(number.to_string()),
         Value::String(text) => Some(text),
         _ => None,
     };
-    fields
-        .into_iter()
-        .filter_map(|(name, value)| text(&name, value).map(|text| (name, text)))
-        .collect()
+    fields.into_iter().filter_map(|(name, value)| text(&name, value).map(|text| (name, text))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(
-        pinned: &[(&str, &str)],
-        method: &Method,
-        query: &str,
-        body: (&str, &str),
-        expected: &str,
-    ) {
+    fn check(pinned: &[(&str, &str)], method: &Method, query: &str, body: (&str, &str), expected: &str) {
         let mut readings = Readings::default();
         for (id, value) in pinned {
             readings.pin(id, value).unwrap();
         }
         let parameters = Parameters::read(&readings, method, query, body.0, body.1.as_bytes());
-        let room_and_status = format!(
-            "{}|{}",
-            parameters.text("room_name"),
-            parameters.text("status")
-        );
-        assert_eq!(
-            room_and_status, expected,
-            "{pinned:?} {method} {query} {body:?}"
-        );
+        let room_and_status = format!("{}|{}", parameters.text("room_name"), parameters.text("status"));
+        assert_eq!(room_and_status, expected, "{pinned:?} {method} {query} {body:?}");
     }
 
     const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
 
     #[test]
     fn all_four_ways_are_read() {
-        check(
-            &[],
-            &Method::GET,
-            "room_name=a%26b+c&status=1",
-            ("", ""),
-            "a&b c|1",
-        );
-        check(
-            &[],
-            &Method::POST,
-            "room_name=%E8%81%8A&status=1",
-            ("", ""),
-            "聊|1",
-        );
-        check(
-            &[],
-            &Method::POST,
-            "",
-            (FORM, "room_name=a%3D&status=0"),
-            "a=|0",
-        );
-        check(
-            &[],
-            &Method::POST,
-            "",
-            ("application/json", r#"{"room_name":"a","status":1}"#),
-            "a|1",
-        );
-        check(
-            &[],
-            &Method::POST,
-            "room_name=query",
-            (FORM, "room_name=form&status=0"),
-            "form|0",
-        );
+        check(&[], &Method::GET, "room_name=a%26b+c&status=1", ("", ""), "a&b c|1");
+        check(&[], &Method::POST, "room_name=%E8%81%8A&status=1", ("", ""), "聊|1");
+        check(&[], &Method::POST, "", (FORM, "room_name=a%3D&status=0"), "a=|0");
+        check(&[], &Method::POST, "", ("application/json", r#"{"room_name":"a","status":1}"#), "a|1");
+        check(&[], &Method::POST, "room_name=query", (FORM, "room_name=form&status=0"), "form|0");
     }
 
     #[test]
     fn what_cannot_be_read_is_missing() {
         check(&[], &Method::GET, "room_name=%zz&status", ("", ""), "%zz|");
         check(&[], &Method::POST, "", ("application/json", "[1"), "|");
-        check(
-            &[],
-            &Method::POST,
-            "",
-            ("application/json", r#"{"room_name":1,"status":true}"#),
-            "|",
-        );
+        check(&[], &Method::POST, "", ("application/json", r#"{"room_name":1,"status":true}"#), "|");
         check(&[], &Method::POST, "", ("text/plain", "room_name=a"), "|");
     }
 
@@ -182,13 +111,7 @@ mod tests {
     fn a_pinned_way_is_the_only_one() {
         let form = (FORM, "room_name=a");
         check(&[("R-PARAMS", "post-query")], &Method::POST, "", form, "|");
-        check(
-            &[("R-PARAMS", "post-form")],
-            &Method::POST,
-            "status=1",
-            form,
-            "a|",
-        );
+        check(&[("R-PARAMS", "post-form")], &Method::POST, "status=1", form, "a|");
         assert!(!allows(Params::PostForm, &Method::GET));
         assert!(!allows(Params::GetQuery, &Method::POST));
         assert!(!allows(Params::Any, &Method::PUT));
@@ -200,19 +123,7 @@ mod tests {
         let string = ("application/json", r#"{"status":"0"}"#);
         check(&[], &Method::POST, "", number, "|0");
         check(&[], &Method::POST, "", string, "|0");
-        check(
-            &[("R-STATUS-TYPE", "number")],
-            &Method::POST,
-            "",
-            string,
-            "|not a number",
-        );
-        check(
-            &[("R-STATUS-TYPE", "string")],
-            &Method::POST,
-            "",
-            number,
-            "|not a string",
-        );
+        check(&[("R-STATUS-TYPE", "number")], &Method::POST, "", string, "|not a number");
+        check(&[("R-STATUS-TYPE", "string")], &Method::POST, "", number, "|not a string");
     }
 }

@@ -172,11 +172,7 @@ pub enum ReadingError {
     #[error("there is no reading {id}; the readings are {valid}")]
     UnknownId { id: String, valid: String },
     #[error("the reading {id} has no value {value:?}; its values are {valid}")]
-    UnknownValue {
-        id: &'static str,
-        value: String,
-        valid: String,
-    },
+    UnknownValue { id: &'static str, value: String, valid: String },
     #[error("a reading is pinned as ID=VALUE, such as R-LIST=rooms, not as {0:?}")]
     NotAPair(String),
 }
@@ -199,10 +195,7 @@ mod tests {
     fn an_unknown_reading_or_value_is_answered_by_the_valid_ones() {
         let mut readings = Readings::default();
         let id = readings.pin("R-LISTS", "rooms").unwrap_err().to_string();
-        assert!(
-            id.contains("R-LISTS") && id.contains("R-ENTRY-ORDER"),
-            "{id}"
-        );
+        assert!(id.contains("R-LISTS") && id.contains("R-ENTRY-ORDER"), "{id}");
         let value = readings.pin("R-LIST", "room").unwrap_err().to_string();
         assert!(value.contains("room_list, rooms"), "{value}");
         assert_eq!(readings, Readings::default());

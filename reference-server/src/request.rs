@@ -51,10 +51,7 @@ impl Answer {
     /// A `res` under any HTTP status code.
     #[must_use]
     pub fn with_status(status: u16, text: &str) -> Self {
-        Self {
-            status,
-            body: json!({"res": text}),
-        }
+        Self { status, body: json!({"res": text}) }
     }
 
     /// The text of `res`, if there is one.

@@ -28,10 +28,7 @@ struct User {
 impl Room {
     #[must_use]
     pub fn new(create_pending: bool) -> Self {
-        Self {
-            create_pending,
-            ..Self::default()
-        }
+        Self { create_pending, ..Self::default() }
     }
 
     /// How many places are taken.
@@ -50,17 +47,8 @@ impl Room {
     pub fn population(&self, reading: Population) -> usize {
         match reading {
             Population::Either => self.taken,
-            Population::Http => self
-                .users
-                .values()
-                .filter(|user| user.entered_by_http)
-                .map(|user| user.places)
-                .sum(),
-            Population::Ws => self
-                .users
-                .values()
-                .filter(|user| user.connections > 0)
-                .count(),
+            Population::Http => self.users.values().filter(|user| user.entered_by_http).map(|user| user.places).sum(),
+            Population::Ws => self.users.values().filter(|user| user.connections > 0).count(),
         }
     }
 
@@ -71,9 +59,7 @@ impl Room {
 
     #[must_use]
     pub fn entered_by_http(&self, user_name: &str) -> bool {
-        self.users
-            .get(user_name)
-            .is_some_and(|user| user.entered_by_http)
+        self.users.get(user_name).is_some_and(|user| user.entered_by_http)
     }
 
     /// How many connections are in the room under this name.
@@ -84,9 +70,7 @@ impl Room {
 
     #[must_use]
     pub fn is_member(&self, connection: ConnectionId, user_name: &str) -> bool {
-        self.members
-            .get(&connection)
-            .is_some_and(|names| names.iter().any(|name| name == user_name))
+        self.members.get(&connection).is_some_and(|names| names.iter().any(|name| name == user_name))
     }
 
     /// The connections that hear the room, each once, however many names it has there (MSG-2).
@@ -98,11 +82,7 @@ impl Room {
     /// The connections that are in the room under this name.
     #[must_use]
     pub fn listeners_named(&self, user_name: &str) -> Vec<ConnectionId> {
-        self.members
-            .keys()
-            .copied()
-            .filter(|connection| self.is_member(*connection, user_name))
-            .collect()
+        self.members.keys().copied().filter(|connection| self.is_member(*connection, user_name)).collect()
     }
 
     /// The user names under which a connection is in the room.
@@ -151,10 +131,7 @@ impl Room {
     pub fn add_member(&mut self, connection: ConnectionId, user_name: &str) {
         if let Some(user) = self.users.get_mut(user_name) {
             user.connections += 1;
-            self.members
-                .entry(connection)
-                .or_default()
-                .push(user_name.to_owned());
+            self.members.entry(connection).or_default().push(user_name.to_owned());
         }
     }
 

@@ -4,13 +4,9 @@
 use crate::event::{Delivery, Event, Outcome};
 use crate::limits::Limits;
 use crate::packet::{self, Activity, ClientPacket, Kind, Refusal};
-use crate::reading::{
-    Audience, EntryKey, EntryOrder, First, ListKey, MissingRoom, Readings, Reentry, Rejoin,
-    Release, SameName, TwoRooms,
-};
+use crate::reading::{Audience, EntryKey, EntryOrder, First, ListKey, MissingRoom, Readings, Reentry, Rejoin, Release, SameName, TwoRooms};
 use crate::request::{
-    Answer, CREATED, EXISTS, FULL_ROOM, INVALID_ROOM, INVALID_STATUS, JOINED, LEFT, Request,
-    TOO_MANY_ROOMS, USER_NOT_EXIST,
+    Answer, CREATED, EXISTS, FULL_ROOM, INVALID_ROOM, INVALID_STATUS, JOINED, LEFT, Request, TOO_MANY_ROOMS, USER_NOT_EXIST,
 };
 use crate::room::{ConnectionId, Room};
 use indexmap::{IndexMap, IndexSet};
@@ -32,20 +28,12 @@ pub struct State {
 impl State {
     #[must_use]
     pub fn new(capacity: usize, readings: Readings, limits: Limits) -> Self {
-        Self {
-            capacity,
-            readings,
-            limits,
-            rooms: IndexMap::new(),
-            rooms_of: HashMap::new(),
-        }
+        Self { capacity, readings, limits, rooms: IndexMap::new(), rooms_of: HashMap::new() }
     }
 
     /// Adds a room that nobody created: the first to enter it is not its creator.
     pub fn add_room(&mut self, room_name: &str) {
-        self.rooms
-            .entry(room_name.to_owned())
-            .or_insert_with(|| Room::new(false));
+        self.rooms.entry(room_name.to_owned()).or_insert_with(|| Room::new(false));
     }
 
     #[must_use]
@@ -63,11 +51,7 @@ impl State {
 
     /// The rooms that the connection has joined by WebSocket, in the order of joining.
     pub fn rooms_of(&self, connection: ConnectionId) -> impl Iterator<Item = &str> {
-        self.rooms_of
-            .get(&connection)
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
+        self.rooms_of.get(&connection).into_iter().flatten().map(String::as_str)
     }
 
     /// Deals with one event.
@@ -75,11 +59,7 @@ impl State {
         match *event {
             Event::Request(Request::List) => self.list().into(),
             Event::Request(Request::Create { room_name }) => self.create(room_name).into(),
-            Event::Request(Request::Room {
-                room_name,
-                user_name,
-                status,
-            }) => self.room_request(room_name, user_name, status),
+            Event::Request(Request::Room { room_name, user_name, status }) => self.room_request(room_name, user_name, status),
             Event::Text(from, text) => self.receive(from, text).into(),
             Event::Binary(from) => self.refuse(from, Refusal::InvalidMessage).into(),
             Event::Gone(connection) => self.gone(connection).into(),
@@ -89,11 +69,7 @@ impl State {
     /// `chatroom/list`: the rooms in the order of their creation, with the people in them (LIST-1 to LIST-3).
     #[must_use]
     pub fn list(&self) -> Answer {
-        let rooms: Value = self
-            .rooms
-            .iter()
-            .map(|(room_name, room)| self.list_entry(room_name, room))
-            .collect();
+        let rooms: Value = self.rooms.iter().map(|(room_name, room)| self.list_entry(room_name, room)).collect();
         let mut body = Map::new();
         if self.readings.list != ListKey::Rooms {
             body.insert("room_list".to_owned(), rooms.clone());
@@ -101,10 +77,7 @@ impl State {
         if self.readings.list != ListKey::RoomList {
             body.insert("rooms".to_owned(), rooms);
         }
-        Answer {
-            status: 200,
-            body: body.into(),
-        }
+        Answer { status: 200, body: body.into() }
     }
 
     fn list_entry(&self, room_name: &str, room: &Room) -> Value {
@@ -115,10 +88,7 @@ impl State {
         if self.readings.entry != EntryKey::RoomName {
             entry.insert("name".to_owned(), room_name.into());
         }
-        entry.insert(
-            "population".to_owned(),
-            json!(room.population(self.readings.population)),
-        );
+        entry.insert("population".to_owned(), json!(room.population(self.readings.population)));
         entry.into()
     }
 
@@ -154,11 +124,7 @@ impl State {
         if !self.usable(user_name) {
             return Answer::bad_request(USER_NOT_EXIST).into();
         }
-        if enters {
-            self.enter(room_name, user_name).into()
-        } else {
-            self.leave_by_http(room_name, user_name)
-        }
+        if enters { self.enter(room_name, user_name).into() } else { self.leave_by_http(room_name, user_name) }
     }
 
     /// `chatroom/room` with status 1: takes a place, unless the user has one (ROOM-1, ROOM-6, R-REJOIN).
@@ -169,8 +135,7 @@ impl State {
         if room.entered_by_http(user_name) && self.readings.rejoin == Rejoin::Refused {
             return Answer::res(FULL_ROOM);
         }
-        let takes_place = !room.has_place(user_name)
-            || (room.entered_by_http(user_name) && self.readings.rejoin == Rejoin::Again);
+        let takes_place = !room.has_place(user_name) || (room.entered_by_http(user_name) && self.readings.rejoin == Rejoin::Again);
         if takes_place {
             if room.taken() >= self.capacity {
                 return Answer::res(FULL_ROOM);
@@ -213,45 +178,28 @@ impl State {
     /// A text message from a connection. A refused packet is answered to its sender alone, and changes nothing
     /// (ERR-12, ERR-13).
     pub fn receive(&mut self, from: ConnectionId, text: &str) -> Vec<Delivery> {
-        let outcome =
-            packet::parse(text, &self.readings, self.limits.name_bytes).and_then(|packet| {
-                match packet.kind {
-                    Kind::Join => self.join(from, &packet),
-                    Kind::Leave => self.leave(from, &packet),
-                    Kind::Msg => self.chat(from, &packet),
-                }
-            });
+        let outcome = packet::parse(text, &self.readings, self.limits.name_bytes).and_then(|packet| match packet.kind {
+            Kind::Join => self.join(from, &packet),
+            Kind::Leave => self.leave(from, &packet),
+            Kind::Msg => self.chat(from, &packet),
+        });
         outcome.unwrap_or_else(|refusal| self.refuse(from, refusal))
     }
 
     /// The `error` packet for one connection.
     #[must_use]
     pub fn refuse(&self, to: ConnectionId, refusal: Refusal) -> Vec<Delivery> {
-        vec![Delivery {
-            to: vec![to],
-            message: packet::error(refusal, &self.readings),
-        }]
+        vec![Delivery { to: vec![to], message: packet::error(refusal, &self.readings) }]
     }
 
     /// The WebSocket `join` (JOIN-1 to JOIN-5).
     ///
     /// # Errors
     /// The refusal, if the connection doesn't get in.
-    pub fn join(
-        &mut self,
-        from: ConnectionId,
-        packet: &ClientPacket,
-    ) -> Result<Vec<Delivery>, Refusal> {
-        let ClientPacket {
-            user_name,
-            room_name,
-            ..
-        } = packet;
+    pub fn join(&mut self, from: ConnectionId, packet: &ClientPacket) -> Result<Vec<Delivery>, Refusal> {
+        let ClientPacket { user_name, room_name, .. } = packet;
         let is_new = !self.rooms.contains_key(room_name);
-        if is_new
-            && (self.readings.missing_room == MissingRoom::Refused
-                || self.rooms.len() >= self.limits.rooms)
-        {
+        if is_new && (self.readings.missing_room == MissingRoom::Refused || self.rooms.len() >= self.limits.rooms) {
             return Err(Refusal::InvalidRoom);
         }
         let made = Room::new(true);
@@ -263,11 +211,7 @@ impl State {
         if is_second_connection && self.readings.same_name == SameName::Refused {
             return Err(Refusal::UserAlreadyInRoom);
         }
-        let elsewhere: Vec<String> = self
-            .rooms_of(from)
-            .filter(|room| room != room_name)
-            .map(str::to_owned)
-            .collect();
+        let elsewhere: Vec<String> = self.rooms_of(from).filter(|room| room != room_name).map(str::to_owned).collect();
         if self.readings.two_rooms == TwoRooms::Refused && !elsewhere.is_empty() {
             return Err(Refusal::AlreadyInAnotherRoom);
         }
@@ -280,8 +224,7 @@ impl State {
                 First::ByOrder => true,
             };
         let needs_place = !room.has_place(user_name);
-        if needs_place && self.readings.entry_order == EntryOrder::HttpFirst && !room.create_pending
-        {
+        if needs_place && self.readings.entry_order == EntryOrder::HttpFirst && !room.create_pending {
             return Err(Refusal::UserNotExist);
         }
         if needs_place && room.taken() >= self.capacity {
@@ -302,20 +245,9 @@ impl State {
             room.create_pending = false;
         }
         room.add_member(from, user_name);
-        self.rooms_of
-            .entry(from)
-            .or_default()
-            .insert(room_name.clone());
-        let activity = if creates {
-            Activity::Create
-        } else {
-            Activity::Join
-        };
-        let audience = if is_second_connection || self.readings.audience == Audience::Sender {
-            vec![from]
-        } else {
-            room.listeners()
-        };
+        self.rooms_of.entry(from).or_default().insert(room_name.clone());
+        let activity = if creates { Activity::Create } else { Activity::Join };
+        let audience = if is_second_connection || self.readings.audience == Audience::Sender { vec![from] } else { room.listeners() };
         deliveries.push(told(audience, packet, activity));
         Ok(deliveries)
     }
@@ -324,15 +256,8 @@ impl State {
     ///
     /// # Errors
     /// The refusal, if the connection isn't in the room under that name.
-    pub fn leave(
-        &mut self,
-        from: ConnectionId,
-        packet: &ClientPacket,
-    ) -> Result<Vec<Delivery>, Refusal> {
-        let room = self
-            .rooms
-            .get_mut(&packet.room_name)
-            .ok_or(Refusal::InvalidRoom)?;
+    pub fn leave(&mut self, from: ConnectionId, packet: &ClientPacket) -> Result<Vec<Delivery>, Refusal> {
+        let room = self.rooms.get_mut(&packet.room_name).ok_or(Refusal::InvalidRoom)?;
         if !room.is_member(from, &packet.user_name) {
             return Err(Refusal::UserNotExist);
         }
@@ -340,11 +265,7 @@ impl State {
         room.remove_member(from, &packet.user_name);
         let was_last_connection = room.connections_of(&packet.user_name) == 0;
         self.forget_room_if_left(from, &packet.room_name);
-        let audience = if was_last_connection && self.readings.audience == Audience::Room {
-            listeners
-        } else {
-            vec![from]
-        };
+        let audience = if was_last_connection && self.readings.audience == Audience::Room { listeners } else { vec![from] };
         Ok(vec![told(audience, packet, Activity::Leave)])
     }
 
@@ -352,22 +273,12 @@ impl State {
     ///
     /// # Errors
     /// The refusal, if the connection isn't in the room under that name.
-    pub fn chat(
-        &self,
-        from: ConnectionId,
-        packet: &ClientPacket,
-    ) -> Result<Vec<Delivery>, Refusal> {
-        let room = self
-            .rooms
-            .get(&packet.room_name)
-            .ok_or(Refusal::InvalidRoom)?;
+    pub fn chat(&self, from: ConnectionId, packet: &ClientPacket) -> Result<Vec<Delivery>, Refusal> {
+        let room = self.rooms.get(&packet.room_name).ok_or(Refusal::InvalidRoom)?;
         if !room.is_member(from, &packet.user_name) {
             return Err(Refusal::UserNotExist);
         }
-        Ok(vec![Delivery {
-            to: room.listeners(),
-            message: packet::msg(&packet.user_name, &packet.room_name, &packet.msg),
-        }])
+        Ok(vec![Delivery { to: room.listeners(), message: packet::msg(&packet.user_name, &packet.room_name, &packet.msg) }])
     }
 
     /// A connection that ended without leaving: the others are told, and the places of its users are free again
@@ -386,11 +297,7 @@ impl State {
                 room.remove_user(&user_name);
                 if self.readings.audience == Audience::Room {
                     deliveries.push(Delivery {
-                        to: room
-                            .listeners()
-                            .into_iter()
-                            .filter(|listener| *listener != connection)
-                            .collect(),
+                        to: room.listeners().into_iter().filter(|listener| *listener != connection).collect(),
                         message: packet::user(&user_name, &room_name, Activity::Leave),
                     });
                 }
@@ -401,29 +308,13 @@ impl State {
     }
 
     fn leave_every_name(&mut self, from: ConnectionId, room_name: &str) -> Vec<Delivery> {
-        let names = self
-            .rooms
-            .get(room_name)
-            .map(|room| room.names_of(from))
-            .unwrap_or_default();
-        let leave = |user_name| ClientPacket {
-            kind: Kind::Leave,
-            user_name,
-            room_name: room_name.to_owned(),
-            msg: String::new(),
-        };
-        names
-            .into_iter()
-            .filter_map(|user_name| self.leave(from, &leave(user_name)).ok())
-            .flatten()
-            .collect()
+        let names = self.rooms.get(room_name).map(|room| room.names_of(from)).unwrap_or_default();
+        let leave = |user_name| ClientPacket { kind: Kind::Leave, user_name, room_name: room_name.to_owned(), msg: String::new() };
+        names.into_iter().filter_map(|user_name| self.leave(from, &leave(user_name)).ok()).flatten().collect()
     }
 
     fn forget_room_if_left(&mut self, connection: ConnectionId, room_name: &str) {
-        let still_there = self
-            .rooms
-            .get(room_name)
-            .is_some_and(|room| !room.names_of(connection).is_empty());
+        let still_there = self.rooms.get(room_name).is_some_and(|room| !room.names_of(connection).is_empty());
         if !still_there && let Some(rooms) = self.rooms_of.get_mut(&connection) {
             rooms.shift_remove(room_name);
         }
@@ -447,10 +338,7 @@ impl State {
 }
 
 fn told(to: Vec<ConnectionId>, packet: &ClientPacket, activity: Activity) -> Delivery {
-    Delivery {
-        to,
-        message: packet::user(&packet.user_name, &packet.room_name, activity),
-    }
+    Delivery { to, message: packet::user(&packet.user_name, &packet.room_name, activity) }
 }
 
 #[cfg(test)]

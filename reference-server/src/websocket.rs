@@ -61,13 +61,7 @@ pub async fn serve(mut stream: TcpStream, hub: Arc<Hub>) {
     };
     let filter = hub.fault.as_ref().and_then(|fault| fault.filter());
     let transport = Transport::new(stream, filter, &mut read_ahead);
-    let socket = WebSocketStream::from_partially_read(
-        transport,
-        read_ahead,
-        Role::Server,
-        Some(config(&hub.limits)),
-    )
-    .await;
+    let socket = WebSocketStream::from_partially_read(transport, read_ahead, Role::Server, Some(config(&hub.limits))).await;
 
     let (connection, outbox) = hub.connect();
     debug!(connection = connection.0, "connected");
@@ -123,9 +117,7 @@ fn end_after(error: &Error) -> End {
     match error {
         Error::Capacity(_) => End::Violation(CloseCode::Size),
         Error::Utf8(_) => End::Violation(CloseCode::Invalid),
-        Error::Protocol(
-            ProtocolError::ResetWithoutClosingHandshake | ProtocolError::SendAfterClosing,
-        ) => End::Lost,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake | ProtocolError::SendAfterClosing) => End::Lost,
         Error::Protocol(_) => End::Violation(CloseCode::Protocol),
         _ => End::Lost,
     }
@@ -152,20 +144,14 @@ async fn write(sink: &mut SplitSink<Socket, Message>, outbox: &Outbox, stall: Du
 async fn say_goodbye(mut socket: Socket, end: &End, patience: Duration) {
     let close = match end {
         End::ClosedByClient => None,
-        End::Violation(code) => Some(CloseFrame {
-            code: *code,
-            reason: Utf8Bytes::default(),
-        }),
-        End::EndedByServer(Ending::Shutdown) => Some(CloseFrame {
-            code: CloseCode::Away,
-            reason: Utf8Bytes::from_static("the server shuts down"),
-        }),
+        End::Violation(code) => Some(CloseFrame { code: *code, reason: Utf8Bytes::default() }),
+        End::EndedByServer(Ending::Shutdown) => {
+            Some(CloseFrame { code: CloseCode::Away, reason: Utf8Bytes::from_static("the server shuts down") })
+        }
         End::Stalled | End::EndedByServer(Ending::Overflow) => {
             // A client that doesn't read wouldn't read a close frame either. A reset frees what the kernel still
             // holds for it.
-            if let Err(error) =
-                SockRef::from(socket.get_ref().socket()).set_linger(Some(Duration::ZERO))
-            {
+            if let Err(error) = SockRef::from(socket.get_ref().socket()).set_linger(Some(Duration::ZERO)) {
                 debug!(%error, "a connection can't be reset");
             }
             return;

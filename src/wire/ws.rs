@@ -320,9 +320,10 @@ impl Connection {
     }
 
     /// Ends the connection with a TCP reset.
-    pub fn abort(self) {
-        // With no time to linger, closing discards what is unsent and resets.
+    pub fn abort(&self) {
+        // With no time to linger, closing discards what is unsent and resets; it closes once the last owner is gone.
         let _ = self.socket.set_linger(Some(Duration::ZERO));
+        self.reading.abort();
         self.inbox.push(Incoming::End(End::Local));
     }
 }

@@ -15,12 +15,7 @@ pub type Waiting<'a> = Pin<Box<dyn Future<Output = Option<Outcome>> + Send + 'a>
 /// A deliberate deviation. Every method's default is to do nothing, which is what the correct server does.
 pub trait Deviation: Send + Sync {
     /// Before an event is dealt with and with no lock held: it may wait, and it may decide the outcome.
-    fn arrive<'a>(
-        &'a self,
-        _hub: &'a Arc<Hub>,
-        _fault: &'a Fault,
-        _event: &'a Event<'a>,
-    ) -> Waiting<'a> {
+    fn arrive<'a>(&'a self, _hub: &'a Arc<Hub>, _fault: &'a Fault, _event: &'a Event<'a>) -> Waiting<'a> {
         Box::pin(ready(None))
     }
 

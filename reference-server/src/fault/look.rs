@@ -41,11 +41,7 @@ pub fn packet(site: &Site<'_>, event: &Event<'_>, kind: Kind) -> Option<(Connect
 /// The parameters of `chatroom/room`: room, user, status.
 pub fn room<'a>(event: &Event<'a>) -> Option<(&'a str, &'a str, &'a str)> {
     match event {
-        Event::Request(Request::Room {
-            room_name,
-            user_name,
-            status,
-        }) => Some((room_name, user_name, status)),
+        Event::Request(Request::Room { room_name, user_name, status }) => Some((room_name, user_name, status)),
         _ => None,
     }
 }
@@ -132,11 +128,7 @@ pub fn sent<'a>(outcome: &'a Outcome, test: fn(&Value) -> bool) -> impl Iterator
 }
 
 /// Changes the packets that go to some of the recipients. The closure says whether it changed anything.
-pub fn edit_for(
-    outcome: &mut Outcome,
-    who: impl Fn(ConnectionId) -> bool,
-    edit: impl Fn(&mut Value) -> bool,
-) -> bool {
+pub fn edit_for(outcome: &mut Outcome, who: impl Fn(ConnectionId) -> bool, edit: impl Fn(&mut Value) -> bool) -> bool {
     let mut edited = false;
     let mut deliveries = Vec::new();
     for delivery in outcome.deliveries.drain(..) {
@@ -147,15 +139,9 @@ pub fn edit_for(
             continue;
         }
         edited = true;
-        deliveries.push(Delivery {
-            to: concerned,
-            message: Message::text(packet.to_string()),
-        });
+        deliveries.push(Delivery { to: concerned, message: Message::text(packet.to_string()) });
         if !others.is_empty() {
-            deliveries.push(Delivery {
-                to: others,
-                message: delivery.message,
-            });
+            deliveries.push(Delivery { to: others, message: delivery.message });
         }
     }
     outcome.deliveries = deliveries;
@@ -180,11 +166,7 @@ pub fn replace(outcome: &mut Outcome, replacement: impl Fn(&Value) -> Option<Mes
 }
 
 /// Takes recipients away from the packets that satisfy the test.
-pub fn withhold(
-    outcome: &mut Outcome,
-    test: impl Fn(&Value) -> bool,
-    from: impl Fn(ConnectionId, &[ConnectionId]) -> bool,
-) -> bool {
+pub fn withhold(outcome: &mut Outcome, test: impl Fn(&Value) -> bool, from: impl Fn(ConnectionId, &[ConnectionId]) -> bool) -> bool {
     let mut withheld = false;
     for delivery in outcome.deliveries.iter_mut().filter(|delivery| test(&carried(delivery))) {
         let mut all = delivery.to.clone();
@@ -196,11 +178,7 @@ pub fn withhold(
 }
 
 /// Sends the packets that satisfy the test once more to some of their recipients.
-pub fn repeat(
-    outcome: &mut Outcome,
-    test: impl Fn(&Value) -> bool,
-    to: impl Fn(ConnectionId) -> bool,
-) -> bool {
+pub fn repeat(outcome: &mut Outcome, test: impl Fn(&Value) -> bool, to: impl Fn(ConnectionId) -> bool) -> bool {
     let again = outcome.deliveries.iter().filter(|delivery| test(&carried(delivery))).map(|delivery| Delivery {
         to: delivery.to.iter().copied().filter(|connection| to(*connection)).collect(),
         message: delivery.message.clone(),

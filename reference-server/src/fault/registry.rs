@@ -24,16 +24,22 @@ pub(super) const fn spec(
     summary: &'static str,
     make: fn() -> Arc<dyn Deviation>,
 ) -> Spec {
-    Spec {
-        name,
-        requirement,
-        implies,
-        summary,
-        make,
-    }
+    Spec { name, requirement, implies, summary, make }
 }
 
-static AREAS: &[&[Spec]] = &[area::list::SPECS, area::create::SPECS, area::room::SPECS];
+static AREAS: &[&[Spec]] = &[
+    area::list::SPECS,
+    area::create::SPECS,
+    area::room::SPECS,
+    area::entry::SPECS,
+    area::departure::SPECS,
+    area::message::SPECS,
+    area::packet::SPECS,
+    area::error::SPECS,
+    area::noise::SPECS,
+    area::frame::SPECS,
+    area::robust::SPECS,
+];
 
 /// All faults, in the order of the table.
 pub fn all() -> impl Iterator<Item = &'static Spec> {
@@ -45,9 +51,7 @@ pub(super) fn find(name: &str) -> Option<&'static Spec> {
 }
 
 pub(super) fn nearest(name: &str) -> &'static str {
-    all()
-        .min_by_key(|spec| distance(spec.name, name))
-        .map_or("", |spec| spec.name)
+    all().min_by_key(|spec| distance(spec.name, name)).map_or("", |spec| spec.name)
 }
 
 fn distance(left: &str, right: &str) -> usize {

@@ -6,8 +6,10 @@ use crate::hub::{Hub, Outboxes};
 use crate::outbox::Ending;
 use crate::room::ConnectionId;
 use crate::state::State;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+const GRACE: Duration = Duration::from_millis(50);
 
 /// What a deviation can reach while an event is dealt with, under the hub's lock.
 pub struct Site<'a> {
@@ -18,18 +20,8 @@ pub struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    pub(crate) fn new(
-        state: &'a mut State,
-        outboxes: &'a mut Outboxes,
-        hub: &'a Arc<Hub>,
-        fault: &'a Fault,
-    ) -> Self {
-        Self {
-            state,
-            outboxes,
-            hub,
-            fault,
-        }
+    pub(crate) fn new(state: &'a mut State, outboxes: &'a mut Outboxes, hub: &'a Arc<Hub>, fault: &'a Fault) -> Self {
+        Self { state, outboxes, hub, fault }
     }
 
     /// Counts one deviation.
@@ -42,6 +34,36 @@ impl<'a> Site<'a> {
         if let Some(outbox) = self.outboxes.get(&connection) {
             outbox.end(Ending::Abrupt);
         }
+    }
+
+    /// Ends a connection with no goodbye, once what it is being sent is out.
+    pub fn cut_later(&self, connection: ConnectionId) {
+        if let Some(outbox) = self.outboxes.get(&connection) {
+            let outbox = Arc::clone(outbox);
+            tokio::spawn(async move {
+                tokio::time::sleep(GRACE).await;
+                outbox.end(Ending::Abrupt);
+            });
+        }
+    }
+
+    /// Changes the state when the delay has passed.
+    pub fn change_later(&self, delay: Duration, change: impl FnOnce(&mut State) + Send + 'static) {
+        let hub = Arc::clone(self.hub);
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            hub.visit(|state, _| change(state));
+        });
+    }
+
+    /// Queues what is still in there when the delay has passed.
+    pub fn deliver_unless_taken(&self, delay: Duration, held: &Arc<Mutex<Vec<Delivery>>>) {
+        let (hub, held) = (Arc::clone(self.hub), Arc::clone(held));
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            let deliveries = std::mem::take(&mut *held.lock().unwrap_or_else(PoisonError::into_inner));
+            hub.deliver(deliveries);
+        });
     }
 
     /// Queues messages when the delay has passed.

@@ -49,16 +49,8 @@ struct Filter {
 impl Transport {
     /// `read_ahead` holds the bytes that were read from the stream already.
     #[must_use]
-    pub fn new(
-        stream: TcpStream,
-        filter: Option<Box<dyn FrameFilter>>,
-        read_ahead: &mut Vec<u8>,
-    ) -> Self {
-        let filter = filter.map(|filter| Filter {
-            filter,
-            raw: std::mem::take(read_ahead),
-            filtered: Vec::new(),
-        });
+    pub fn new(stream: TcpStream, filter: Option<Box<dyn FrameFilter>>, read_ahead: &mut Vec<u8>) -> Self {
+        let filter = filter.map(|filter| Filter { filter, raw: std::mem::take(read_ahead), filtered: Vec::new() });
         Self { stream, filter }
     }
 
@@ -87,10 +79,7 @@ fn decode(bytes: &[u8]) -> Option<(RawFrame, usize)> {
     };
     let masked = length & 0x80 != 0;
     let (length, mut at) = match length & 0x7f {
-        126 => (
-            u64::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)),
-            4,
-        ),
+        126 => (u64::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)), 4),
         127 => (u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?), 10),
         short => (u64::from(short), 2),
     };
@@ -100,20 +89,8 @@ fn decode(bytes: &[u8]) -> Option<(RawFrame, usize)> {
         at += 4;
     }
     let end = at.checked_add(usize::try_from(length).ok()?)?;
-    let payload = bytes
-        .get(at..end)?
-        .iter()
-        .zip(key.iter().cycle())
-        .map(|(byte, key)| byte ^ key)
-        .collect();
-    Some((
-        RawFrame {
-            head,
-            masked,
-            payload,
-        },
-        end,
-    ))
+    let payload = bytes.get(at..end)?.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+    Some((RawFrame { head, masked, payload }, end))
 }
 
 fn encode(frame: &RawFrame, bytes: &mut Vec<u8>) {
@@ -138,11 +115,7 @@ fn encode(frame: &RawFrame, bytes: &mut Vec<u8>) {
 }
 
 impl AsyncRead for Transport {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { stream, filter } = &mut *self;
         let Some(filter) = filter else {
             return Pin::new(stream).poll_read(context, buffer);
@@ -166,11 +139,7 @@ impl AsyncRead for Transport {
 }
 
 impl AsyncWrite for Transport {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -190,11 +159,7 @@ mod tests {
     #[test]
     fn frames_survive_decoding_and_encoding() {
         for length in [0, 1, 125, 126, 65_535, 65_536] {
-            let frame = RawFrame {
-                head: 0x81,
-                masked: true,
-                payload: vec![b'x'; length],
-            };
+            let frame = RawFrame { head: 0x81, masked: true, payload: vec![b'x'; length] };
             let mut bytes = Vec::new();
             encode(&frame, &mut bytes);
             assert_eq!(decode(&bytes[..bytes.len() - 1]), None);

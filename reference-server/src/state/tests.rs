@@ -14,11 +14,7 @@ fn state(pinned: &[(&str, &str)]) -> State {
 }
 
 fn http(state: &mut State, room_name: &str, user_name: &str, status: &str) -> String {
-    let request = Request::Room {
-        room_name: room_name.to_owned(),
-        user_name: user_name.to_owned(),
-        status: status.to_owned(),
-    };
+    let request = Request::Room { room_name: room_name.to_owned(), user_name: user_name.to_owned(), status: status.to_owned() };
     let answer = state.handle(&Event::Request(&request)).answer.unwrap();
     answer.text().unwrap().to_owned()
 }
@@ -229,11 +225,7 @@ fn a_missing_room_is_made_if_pinned() {
 
 #[test]
 fn the_limits_hold() {
-    let limits = Limits {
-        rooms: 2,
-        rooms_per_connection: 1,
-        ..Limits::default()
-    };
+    let limits = Limits { rooms: 2, rooms_per_connection: 1, ..Limits::default() };
     let mut state = State::new(2, Readings::default(), limits);
     state.create("r");
     state.create("s");

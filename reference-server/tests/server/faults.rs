@@ -1,1 +1,133 @@
-//! Faults, as far as they can be seen without a suite.
+//! Faults that show on the wire alone: in frames, in odd requests, and under members that don't read.
+
+use crate::support::{Client, PATIENCE, Server};
+use reference_server::fault::Fault;
+use reference_server::{Config, Limits};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_tungstenite::MaybeTlsStream;
+
+async fn start(fault: &Fault) -> Server {
+    Server::start(Config { fault: Some(fault.clone()), rooms: vec!["lobby".to_owned()], ..Config::default() }).await
+}
+
+/// Sends frames and returns the bytes that come back up to the answer to a last `{}`, or to the end.
+async fn answer_to(client: &mut Client, frames: &[u8]) -> Vec<u8> {
+    let MaybeTlsStream::Plain(stream) = client.socket.get_mut() else {
+        panic!("a plain connection");
+    };
+    let last = [&[0x81, 0x82, 0, 0, 0, 0][..], b"{}"].concat();
+    stream.write_all(&[frames, &last].concat()).await.unwrap();
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4096];
+    while !answer.ends_with(br#""msg":"invalid message"}}"#) {
+        match tokio::time::timeout(PATIENCE, stream.read(&mut buffer)).await.unwrap() {
+            Ok(count) if count > 0 => answer.extend(&buffer[..count]),
+            _ => break,
+        }
+    }
+    answer
+}
+
+fn frame(head: u8, payload: &[u8]) -> Vec<u8> {
+    let length = match payload.len() {
+        short @ ..126 => vec![0x80 | u8::try_from(short).unwrap()],
+        long => [&[0x80 | 127], (long as u64).to_be_bytes().as_slice()].concat(),
+    };
+    [&[head], length.as_slice(), &[0; 4], payload].concat()
+}
+
+async fn check_frames(name: &str, frames: &[u8]) {
+    let correct = Server::start(Config::default()).await;
+    let expected = answer_to(&mut correct.connect().await, frames).await;
+    let fault = Fault::named(name).unwrap();
+    let actual = answer_to(&mut start(&fault).await.connect().await, frames).await;
+    assert_ne!(actual, expected, "{name}");
+    assert!(fault.firings() > 0, "{name}");
+}
+
+#[tokio::test]
+async fn faults_of_frames_show() {
+    check_frames("large-frame-ignored", &frame(0x81, &vec![b'x'; 600 << 10])).await;
+    check_frames("invalid-utf8-accepted", &frame(0x81, b"\xff\xfe")).await;
+    let fragments = [frame(0x01, b"{\"type\":\"msg\","), frame(0x80, b"\"data\":{}}")].concat();
+    check_frames("fragments-not-joined", &fragments).await;
+    check_frames("fragments-swallowed", &fragments).await;
+    check_frames("ping-unanswered", &frame(0x89, b"are you there")).await;
+    check_frames("ping-payload-lost", &frame(0x89, b"are you there")).await;
+    check_frames("close-unanswered", &frame(0x88, &1000_u16.to_be_bytes())).await;
+    check_frames("unmasked-accepted", &[0x81, 0x02, b'[', b']']).await;
+}
+
+#[tokio::test]
+async fn faults_of_odd_requests_show() {
+    let long = format!("/chatroom/create?room_name={}", "x".repeat(9_000));
+    let cases = [
+        ("unknown-path-crashes", "GET", "/nowhere"),
+        ("other-method-crashes", "DELETE", "/chatroom/list"),
+        ("broken-encoding-crashes", "GET", "/chatroom/create?room_name=%zz"),
+        ("long-query-crashes", "GET", &long),
+    ];
+    for (name, method, path) in cases {
+        let fault = Fault::named(name).unwrap();
+        let server = start(&fault).await;
+        assert_eq!(server.request(method, path).send().await.unwrap().status(), 500, "{name}");
+        assert_eq!(server.populations().await, [("lobby".to_owned(), 0)]);
+        assert_eq!(fault.firings(), 1, "{name}");
+    }
+    let cases =
+        [("unknown-path-hangs", "/nowhere"), ("broken-encoding-hangs", "/chatroom/create?room_name=%zz"), ("long-query-hangs", &long)];
+    for (name, path) in cases {
+        let fault = Fault::named(name).unwrap();
+        let server = start(&fault).await;
+        let request = server.request("GET", path).timeout(Duration::from_millis(100)).send();
+        assert!(request.await.unwrap_err().is_timeout(), "{name}");
+        assert_eq!(fault.firings(), 1, "{name}");
+    }
+}
+
+/// A server in which `deaf` never reads and `ann` has sent enough to fill its queue.
+async fn with_a_slow_reader(fault: &Fault) -> (Server, Client, Client) {
+    let server = Server::start(Config {
+        fault: Some(fault.clone()),
+        rooms: vec!["lobby".to_owned()],
+        limits: Limits { queued_messages: 64, ..Limits::default() },
+        ..Config::default()
+    })
+    .await;
+    let deaf = server.enter("lobby", "deaf").await;
+    let mut ann = server.enter("lobby", "ann").await;
+    let text = "x".repeat(256 << 10);
+    for _ in 0..500 {
+        if fault.firings() > 0 {
+            break;
+        }
+        ann.say("msg", "ann", "lobby", &text).await;
+        let answer = tokio::time::timeout(Duration::from_secs(1), ann.receive()).await;
+        assert!(answer.is_ok_and(|packet| packet["type"] == "msg") || fault.firings() > 0);
+    }
+    assert!(fault.firings() > 0);
+    (server, ann, deaf)
+}
+
+#[tokio::test]
+async fn a_slow_reader_stalls_all_until_it_is_gone() {
+    let fault = Fault::named("slow-reader-stalls-all").unwrap();
+    let (server, _ann, deaf) = with_a_slow_reader(&fault).await;
+    let mut bob = server.connect().await;
+    bob.send("{}").await;
+    let answer = tokio::time::timeout(Duration::from_millis(100), bob.receive()).await;
+    assert!(answer.is_err(), "{answer:?}");
+    deaf.reset();
+    assert_eq!(bob.receive().await["type"], "error");
+}
+
+#[tokio::test]
+async fn an_unbounded_queue_never_disconnects() {
+    let fault = Fault::named("queue-unbounded").unwrap();
+    let (server, mut ann, _deaf) = with_a_slow_reader(&fault).await;
+    for _ in 0..100 {
+        assert_eq!(ann.ask("msg", "ann", "lobby", "more").await["type"], "msg");
+    }
+    assert_eq!(server.populations().await, [("lobby".to_owned(), 2)]);
+}

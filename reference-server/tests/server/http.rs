@@ -6,11 +6,7 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn the_documented_answers() {
-    let server = Server::start(Config {
-        capacity: 2,
-        ..Config::default()
-    })
-    .await;
+    let server = Server::start(Config { capacity: 2, ..Config::default() }).await;
     assert_eq!(server.list().await, json!({"room_list": [], "rooms": []}));
     assert_eq!(server.room("lobby", "ann", "1").await, "invalid room");
     assert_eq!(server.room("lobby", "ann", "0").await, "invalid room");
@@ -46,11 +42,7 @@ async fn names_are_any_text_and_rooms_are_listed_in_order() {
 
 #[tokio::test]
 async fn all_four_ways_to_ask() {
-    let server = Server::start(Config {
-        rooms: vec!["lobby".to_owned()],
-        ..Config::default()
-    })
-    .await;
+    let server = Server::start(Config { rooms: vec!["lobby".to_owned()], ..Config::default() }).await;
     let parameters = [("room_name", "lobby"), ("user_name", "ann"), ("status", "1")];
     let room = |method| server.request(method, "/chatroom/room");
     assert_eq!(res(room("GET").query(&parameters)).await, "join chatroom");
@@ -73,11 +65,7 @@ async fn check(request: reqwest::RequestBuilder, status: u16, text: &str) {
 
 #[tokio::test]
 async fn what_cannot_be_used_is_refused_in_json() {
-    let server = Server::start(Config {
-        rooms: vec!["lobby".to_owned()],
-        ..Config::default()
-    })
-    .await;
+    let server = Server::start(Config { rooms: vec!["lobby".to_owned()], ..Config::default() }).await;
     let long = "x".repeat(1_025);
     let create = |room: &str| server.request("GET", "/chatroom/create").query(&[("room_name", room)]);
     check(server.request("GET", "/chatroom/create"), 400, "invalid room").await;

@@ -5,13 +5,8 @@ use serde_json::json;
 
 #[tokio::test]
 async fn one_way_of_asking_and_one_spelling() {
-    let server = Server::with_readings(&[
-        ("R-PARAMS", "post-json"),
-        ("R-LIST", "rooms"),
-        ("R-ENTRY", "name"),
-        ("R-STATUS-TYPE", "number"),
-    ])
-    .await;
+    let server =
+        Server::with_readings(&[("R-PARAMS", "post-json"), ("R-LIST", "rooms"), ("R-ENTRY", "name"), ("R-STATUS-TYPE", "number")]).await;
     let get = server.request("GET", "/chatroom/create?room_name=lobby").send().await.unwrap();
     assert_eq!(get.status(), 405);
     let create = || server.request("POST", "/chatroom/create?room_name=lobby");

@@ -81,16 +81,12 @@ impl Server {
     /// The names and populations of all rooms.
     pub async fn populations(&self) -> Vec<(String, u64)> {
         let list = self.list().await;
-        let entry = |entry: &Value| {
-            (entry["room_name"].as_str().unwrap().to_owned(), entry["population"].as_u64().unwrap())
-        };
+        let entry = |entry: &Value| (entry["room_name"].as_str().unwrap().to_owned(), entry["population"].as_u64().unwrap());
         list["room_list"].as_array().unwrap().iter().map(entry).collect()
     }
 
     pub async fn connect(&self) -> Client {
-        Client {
-            socket: connect_async(&self.ws).await.unwrap().0,
-        }
+        Client { socket: connect_async(&self.ws).await.unwrap().0 }
     }
 
     /// A client that has entered by WebSocket alone.

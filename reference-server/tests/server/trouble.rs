@@ -97,11 +97,7 @@ async fn fragments_pings_and_closes_follow_the_rfc() {
     let server = Server::start(Config::default()).await;
     let mut client = server.connect().await;
     let fragment = |payload: &'static str, opcode: Data, is_final| {
-        let header = FrameHeader {
-            is_final,
-            opcode: OpCode::Data(opcode),
-            ..FrameHeader::default()
-        };
+        let header = FrameHeader { is_final, opcode: OpCode::Data(opcode), ..FrameHeader::default() };
         Message::Frame(Frame::from_payload(header, payload.into()))
     };
     client.send(fragment(r#"{"type":"msg","data":"#, Data::Text, false)).await;
@@ -124,14 +120,7 @@ async fn a_plain_request_on_the_websocket_port_is_told_so() {
 
 #[tokio::test]
 async fn a_member_that_does_not_read_is_disconnected_while_others_chat_on() {
-    let server = Server::start(Config {
-        limits: Limits {
-            queued_messages: 64,
-            ..Limits::default()
-        },
-        ..Config::default()
-    })
-    .await;
+    let server = Server::start(Config { limits: Limits { queued_messages: 64, ..Limits::default() }, ..Config::default() }).await;
     let mut ann = server.create_and_enter("lobby", "ann").await;
     let _deaf = server.enter("lobby", "deaf").await;
     ann.receive().await;
@@ -167,14 +156,7 @@ async fn a_shutdown_closes_with_1001_even_members_that_do_not_read() {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_are_closed() {
-    let server = Server::start(Config {
-        limits: Limits {
-            connections: 1,
-            ..Limits::default()
-        },
-        ..Config::default()
-    })
-    .await;
+    let server = Server::start(Config { limits: Limits { connections: 1, ..Limits::default() }, ..Config::default() }).await;
     let mut first = server.connect().await;
     first.nothing_more().await;
     let mut second = TcpStream::connect(server.ws_address()).await.unwrap();

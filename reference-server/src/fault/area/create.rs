@@ -12,15 +12,25 @@ use crate::room::Room;
 use std::sync::Arc;
 
 pub const SPECS: &[Spec] = &[
-    spec("create-success-misspelt", "CREATE-1", &["FLOW-CREATE", "FLOW-LIFE"], "a new room is answered by `chatroom create successful`", || {
-        after(|_, _, outcome| reword(outcome, CREATED, "chatroom create successful"))
-    }),
-    spec("create-answers-in-msg", "CREATE-1", &["CREATE-2", "FLOW-CREATE", "FLOW-LIFE"], "the answers are in the field `msg`, not `res`", || {
-        after(|_, event, outcome| {
-            let Some(body) = created_body(event, outcome) else { return false };
-            body.remove("res").map(|res| body.insert("msg".to_owned(), res)).is_some()
-        })
-    }),
+    spec(
+        "create-success-misspelt",
+        "CREATE-1",
+        &["FLOW-CREATE", "FLOW-LIFE"],
+        "a new room is answered by `chatroom create successful`",
+        || after(|_, _, outcome| reword(outcome, CREATED, "chatroom create successful")),
+    ),
+    spec(
+        "create-answers-in-msg",
+        "CREATE-1",
+        &["CREATE-2", "FLOW-CREATE", "FLOW-LIFE"],
+        "the answers are in the field `msg`, not `res`",
+        || {
+            after(|_, event, outcome| {
+                let Some(body) = created_body(event, outcome) else { return false };
+                body.remove("res").map(|res| body.insert("msg".to_owned(), res)).is_some()
+            })
+        },
+    ),
     spec("create-second-succeeds", "CREATE-2", &[], "a name in use is answered by success", || {
         after(|_, _, outcome| reword(outcome, EXISTS, CREATED))
     }),
@@ -37,28 +47,40 @@ pub const SPECS: &[Spec] = &[
             answer(EXISTS)
         })
     }),
-    spec("create-empties-existing", "CREATE-3", &["ROOM-9", "LIST-6"], "a refused create throws everybody out of the existing room", || {
-        after(|site, event, outcome| {
-            let Some(room) = refused_room(site, event, outcome) else { return false };
-            let had_users = !room.is_empty();
-            *room = Room::new(false);
-            had_users
-        })
-    }),
+    spec(
+        "create-empties-existing",
+        "CREATE-3",
+        &["ROOM-9", "LIST-6"],
+        "a refused create throws everybody out of the existing room",
+        || {
+            after(|site, event, outcome| {
+                let Some(room) = refused_room(site, event, outcome) else { return false };
+                let had_users = !room.is_empty();
+                *room = Room::new(false);
+                had_users
+            })
+        },
+    ),
     spec("create-makes-existing-new", "CREATE-3", &[], "after a refused create the next to enter the existing room gets `create`", || {
         after(|site, event, outcome| {
             let Some(room) = refused_room(site, event, outcome) else { return false };
             !std::mem::replace(&mut room.create_pending, true)
         })
     }),
-    spec("create-refused-takes-place", "CREATE-3", &["LIST-6", "LIST-5"], "a refused create counts as somebody in the existing room", || {
-        after(|site, event, outcome| {
-            let Some(room) = refused_room(site, event, outcome) else { return false };
-            let ghost = format!("\u{0}{}", room.taken());
-            room.take_place(&ghost);
-            true
-        })
-    }),
+    spec(
+        "create-refused-takes-place",
+        "CREATE-3",
+        &["LIST-6", "LIST-5"],
+        "a refused create counts as somebody in the existing room",
+        || {
+            after(|site, event, outcome| {
+                let Some(room) = refused_room(site, event, outcome) else { return false };
+                let ghost = format!("\u{0}{}", room.taken());
+                room.take_place(&ghost);
+                true
+            })
+        },
+    ),
     spec("create-empty-name", "CREATE-4", &["LIST-6"], "a missing or empty name is answered by success", || {
         before(|_, event| created_name(event).filter(|name| name.is_empty()).and_then(|_| answer(CREATED)))
     }),
@@ -75,10 +97,12 @@ pub const SPECS: &[Spec] = &[
         before(|site, event| renamed(site, event, |name| name.replace(' ', "+")))
     }),
     spec("name-decoded-twice", "CREATE-5", &["LIST-4"], "names of rooms with a `%` are decoded once too often", || {
-        before(|site, event| renamed(site, event, |name| {
-            let decoded = form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned());
-            if name.contains('%') { decoded.unwrap_or_default() } else { name.to_owned() }
-        }))
+        before(|site, event| {
+            renamed(site, event, |name| {
+                let decoded = form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned());
+                if name.contains('%') { decoded.unwrap_or_default() } else { name.to_owned() }
+            })
+        })
     }),
     spec("name-slash-refused", "CREATE-5", &["CREATE-1"], "names of rooms with a `/` or `?` are refused", || {
         before(|_, event| created_name(event).filter(|name| name.contains(['/', '?'])).and_then(|_| answer(INVALID_ROOM)))
@@ -95,10 +119,7 @@ fn created_name<'a>(event: &Event<'a>) -> Option<&'a str> {
     }
 }
 
-fn created_body<'a>(
-    event: &Event<'_>,
-    outcome: &'a mut Outcome,
-) -> Option<&'a mut serde_json::Map<String, serde_json::Value>> {
+fn created_body<'a>(event: &Event<'_>, outcome: &'a mut Outcome) -> Option<&'a mut serde_json::Map<String, serde_json::Value>> {
     created_name(event)?;
     outcome.answer.as_mut()?.body.as_object_mut()
 }

@@ -37,14 +37,12 @@ pub const SPECS: &[Spec] = &[
         after(|_, event, outcome| each_list(event, outcome, |rooms| rooms.is_empty().then_some(Value::Null)))
     }),
     spec("list-entry-nameless", "LIST-2", &["LIST-4"], "the entries don't name their rooms", || {
-        after(|_, event, outcome| each_entry(event, outcome, |entry| {
-            entry.remove("room_name").is_some() | entry.remove("name").is_some()
-        }))
+        after(|_, event, outcome| each_entry(event, outcome, |entry| entry.remove("room_name").is_some() | entry.remove("name").is_some()))
     }),
     spec("list-entry-is-name", "LIST-2", &["LIST-3", "LIST-4"], "the entries are bare names", || {
-        after(|_, event, outcome| each_list(event, outcome, |rooms| {
-            (!rooms.is_empty()).then(|| rooms.iter().map(|room| Value::from(name(room))).collect())
-        }))
+        after(|_, event, outcome| {
+            each_list(event, outcome, |rooms| (!rooms.is_empty()).then(|| rooms.iter().map(|room| Value::from(name(room))).collect()))
+        })
     }),
     spec("list-name-as-number", "LIST-2", &["CREATE-5"], "a room's name that looks like a number is listed as one", || {
         after(|_, event, outcome| each_name(event, outcome, |name| name.parse::<u64>().ok().map(Value::from)))
@@ -62,18 +60,22 @@ pub const SPECS: &[Spec] = &[
         after(|_, event, outcome| each_population(event, outcome, |_, population| (population == 0).then_some(Value::Null)))
     }),
     spec("list-new-room-twice", "LIST-4", &[], "the newest room is listed twice", || {
-        after(|_, event, outcome| each_list(event, outcome, |rooms| {
-            let newest = rooms.last()?.clone();
-            rooms.push(newest);
-            Some(rooms.clone().into())
-        }))
+        after(|_, event, outcome| {
+            each_list(event, outcome, |rooms| {
+                let newest = rooms.last()?.clone();
+                rooms.push(newest);
+                Some(rooms.clone().into())
+            })
+        })
     }),
     spec("list-omits-empty-rooms", "LIST-4", &[], "rooms without anybody in them aren't listed", || {
-        after(|_, event, outcome| each_list(event, outcome, |rooms| {
-            let before = rooms.len();
-            rooms.retain(|room| room["population"] != 0);
-            (rooms.len() < before).then(|| rooms.clone().into())
-        }))
+        after(|_, event, outcome| {
+            each_list(event, outcome, |rooms| {
+                let before = rooms.len();
+                rooms.retain(|room| room["population"] != 0);
+                (rooms.len() < before).then(|| rooms.clone().into())
+            })
+        })
     }),
     spec("list-is-stale", "LIST-4", &["LIST-5"], "every list is the one that the request before should have got", || {
         let last = Mutex::new(None);
@@ -92,12 +94,14 @@ pub const SPECS: &[Spec] = &[
     }),
     spec("population-never-falls", "LIST-5", &["FLOW-LIFE"], "population is the highest that the room ever had", || {
         let highest = Mutex::new(HashMap::new());
-        after(move |_, event, outcome| each_population(event, outcome, |room, population| {
-            let mut highest = highest.lock().unwrap_or_else(PoisonError::into_inner);
-            let highest = highest.entry(room.to_owned()).or_insert(0);
-            *highest = population.max(*highest);
-            (*highest > population).then(|| json!(*highest))
-        }))
+        after(move |_, event, outcome| {
+            each_population(event, outcome, |room, population| {
+                let mut highest = highest.lock().unwrap_or_else(PoisonError::into_inner);
+                let highest = highest.entry(room.to_owned()).or_insert(0);
+                *highest = population.max(*highest);
+                (*highest > population).then(|| json!(*highest))
+            })
+        })
     }),
     spec("population-falls-by-two", "LIST-5", &["FLOW-LIFE"], "each leave takes two from the population", || {
         let extra = Mutex::new(HashMap::new());
@@ -119,9 +123,7 @@ pub const SPECS: &[Spec] = &[
             if let Some((room, _)) = answered(event, outcome, FULL_ROOM) {
                 *refused.entry(room.to_owned()).or_insert(0) += 1;
             }
-            each_population(event, outcome, |room, population| {
-                refused.get(room).map(|refused: &u64| json!(population + refused))
-            })
+            each_population(event, outcome, |room, population| refused.get(room).map(|refused: &u64| json!(population + refused)))
         })
     }),
     spec("refused-room-listed", "LIST-6", &["ROOM-9"], "a join to an unknown room makes it appear in the list", || {
@@ -133,22 +135,28 @@ pub const SPECS: &[Spec] = &[
         })
     }),
     spec("name-escaped-in-list", "CREATE-5", &["LIST-4"], "names are escaped for HTML in the list", || {
-        after(|_, event, outcome| each_name(event, outcome, |name| {
-            let escaped = name.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
-            (escaped != name).then(|| escaped.into())
-        }))
+        after(|_, event, outcome| {
+            each_name(event, outcome, |name| {
+                let escaped = name.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+                (escaped != name).then(|| escaped.into())
+            })
+        })
     }),
     spec("name-ascii-in-list", "CREATE-5", &["LIST-4"], "letters of names beyond ASCII are question marks in the list", || {
-        after(|_, event, outcome| each_name(event, outcome, |name| {
-            let ascii: String = name.chars().map(|letter| if letter.is_ascii() { letter } else { '?' }).collect();
-            (ascii != name).then(|| ascii.into())
-        }))
+        after(|_, event, outcome| {
+            each_name(event, outcome, |name| {
+                let ascii: String = name.chars().map(|letter| if letter.is_ascii() { letter } else { '?' }).collect();
+                (ascii != name).then(|| ascii.into())
+            })
+        })
     }),
     spec("name-encoded-in-list", "CREATE-5", &["LIST-4"], "names are still percent-encoded in the list", || {
-        after(|_, event, outcome| each_name(event, outcome, |name| {
-            let encoded: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
-            (encoded != name).then(|| encoded.into())
-        }))
+        after(|_, event, outcome| {
+            each_name(event, outcome, |name| {
+                let encoded: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
+                (encoded != name).then(|| encoded.into())
+            })
+        })
     }),
 ];
 
@@ -169,11 +177,7 @@ fn name(entry: &Value) -> &str {
 }
 
 /// Replaces the list under each of its names.
-fn each_list(
-    event: &Event<'_>,
-    outcome: &mut Outcome,
-    mut replacement: impl FnMut(&mut Vec<Value>) -> Option<Value>,
-) -> bool {
+fn each_list(event: &Event<'_>, outcome: &mut Outcome, mut replacement: impl FnMut(&mut Vec<Value>) -> Option<Value>) -> bool {
     let mut replaced = false;
     for list in body(event, outcome).into_iter().flat_map(|body| body.values_mut()) {
         if let Some(new) = list.as_array_mut().and_then(&mut replacement) {
@@ -184,11 +188,7 @@ fn each_list(
     replaced
 }
 
-fn each_entry(
-    event: &Event<'_>,
-    outcome: &mut Outcome,
-    mut edit: impl FnMut(&mut Map<String, Value>) -> bool,
-) -> bool {
+fn each_entry(event: &Event<'_>, outcome: &mut Outcome, mut edit: impl FnMut(&mut Map<String, Value>) -> bool) -> bool {
     let mut edited = false;
     for list in body(event, outcome).into_iter().flat_map(|body| body.values_mut()) {
         for entry in list.as_array_mut().into_iter().flatten() {
@@ -198,11 +198,7 @@ fn each_entry(
     edited
 }
 
-fn each_population(
-    event: &Event<'_>,
-    outcome: &mut Outcome,
-    mut replacement: impl FnMut(&str, u64) -> Option<Value>,
-) -> bool {
+fn each_population(event: &Event<'_>, outcome: &mut Outcome, mut replacement: impl FnMut(&str, u64) -> Option<Value>) -> bool {
     each_entry(event, outcome, |entry| {
         let room = name(&Value::Object(entry.clone())).to_owned();
         let population = entry.get("population").and_then(Value::as_u64).unwrap_or_default();

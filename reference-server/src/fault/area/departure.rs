@@ -1,0 +1,245 @@
+//! Faults of leaving: the WebSocket `leave`, the leave flow, and connections that vanish.
+
+use crate::event::{Delivery, Event, Outcome};
+use crate::fault::Site;
+use crate::fault::deviation::{Deviation, after, before};
+use crate::fault::look::{LATE, cause, delay, edit, field, is_later_other, is_msg, is_user, packet, repeat, sent, withhold};
+use crate::fault::registry::{Spec, spec};
+use crate::packet::{self as packets, Activity, Kind};
+use crate::room::ConnectionId;
+use serde_json::json;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Longer than the 5 s in which a vanished member is to be noticed.
+const TOO_LATE_FOR_THE_VANISHED: Duration = Duration::from_secs(7);
+
+pub const SPECS: &[Spec] = &[
+    spec(
+        "leaver-unanswered",
+        "LEAVE-1",
+        &["FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "FLOW-LIFE"],
+        "a leaver is not answered; the others are told",
+        || after(|_, event, outcome| withhold(outcome, |packet| is_user(packet, "leave"), |to, _| Some(to) == cause(event))),
+    ),
+    spec("leaver-answered-late", "LEAVE-1", &["FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "FLOW-LIFE"], "a leaver is answered after 4 s", || {
+        after(|site, event, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "leave"), |to| Some(to) == cause(event)))
+    }),
+    spec("leave-called-left", "LEAVE-1", &["LEAVE-2", "FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "FLOW-LIFE"], "leaving is called `left`", || {
+        after(|_, _, outcome| {
+            edit(outcome, |packet| {
+                let leaves = is_user(packet, "leave");
+                if leaves {
+                    packet["data"]["msg"] = json!("left");
+                }
+                leaves
+            })
+        })
+    }),
+    spec(
+        "leave-closes-connection",
+        "LEAVE-1",
+        &["FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "FLOW-LIFE"],
+        "a leaver's connection is closed in place of an answer",
+        || {
+            after(|site, event, outcome| {
+                let from = cause(event).filter(|_| sent(outcome, |packet| is_user(packet, "leave")).next().is_some());
+                let Some(from) = from.filter(|_| matches!(event, Event::Text(..))) else { return false };
+                site.cut(from);
+                withhold(outcome, |_| true, |to, _| to == from)
+            })
+        },
+    ),
+    spec("third-member-not-told-of-leave", "LEAVE-2", &["FLOW-LIFE"], "only one of the members who stay is told of a leave", || {
+        after(|_, event, outcome| withhold(outcome, |packet| is_user(packet, "leave"), |to, told| is_later_other(to, told, cause(event))))
+    }),
+    spec("members-told-twice-of-leave", "LEAVE-2", &["FLOW-LIFE"], "the members who stay are told of a leave twice", || {
+        after(|_, event, outcome| repeat(outcome, |packet| is_user(packet, "leave"), |to| Some(to) != cause(event)))
+    }),
+    spec("members-told-late-of-leave", "LEAVE-2", &["FLOW-LIFE"], "the members who stay are told of a leave after 4 s", || {
+        after(|site, event, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "leave"), |to| Some(to) != cause(event)))
+    }),
+    spec("messages-after-leaving", "LEAVE-3", &["MSG-3", "FLOW-LIFE"], "messages still reach those who have left", || {
+        follow_the_leavers(is_msg)
+    }),
+    spec("activity-after-leaving", "LEAVE-3", &["FLOW-LIFE"], "the activity of others is still told to those who have left", || {
+        follow_the_leavers(|packet| packet["type"] == "user")
+    }),
+    spec("leave-under-any-name", "LEAVE-4", &[], "anybody can make a member leave", || {
+        before(|site, event| {
+            let (from, packet) = packet(site, event, Kind::Leave)?;
+            let room = site.state.room(&packet.room_name)?;
+            if room.is_member(from, &packet.user_name) {
+                return None;
+            }
+            let victim = *room.listeners_named(&packet.user_name).first()?;
+            site.state.leave(victim, &packet).ok().map(Into::into)
+        })
+    }),
+    spec("stranger-leave-told", "LEAVE-4", &[], "a stranger's leave is told to the members, though it removes nobody", || {
+        before(|site, event| {
+            let (from, packet) = packet(site, event, Kind::Leave)?;
+            let room = site.state.room(&packet.room_name)?;
+            let is_stranger = !room.is_member(from, &packet.user_name);
+            is_stranger.then(|| {
+                Outcome::from(vec![Delivery {
+                    to: room.listeners(),
+                    message: packets::user(&packet.user_name, &packet.room_name, Activity::Leave),
+                }])
+            })
+        })
+    }),
+    spec(
+        "leave-frees-place",
+        "FLOW-LEAVE",
+        &["ROOM-2", "FLOW-LEAVE-CREATOR", "FLOW-LIFE"],
+        "after the WebSocket leave the HTTP leave is answered by `user not exist`",
+        || {
+            after(|site, event, outcome| {
+                let Some((_, packet)) = packet(site, event, Kind::Leave) else { return false };
+                let has_left = sent(outcome, |packet| is_user(packet, "leave")).next().is_some();
+                let Some(room) = site.state.room_mut(&packet.room_name).filter(|_| has_left) else { return false };
+                room.remove_user(&packet.user_name);
+                true
+            })
+        },
+    ),
+    spec(
+        "creator-leave-frees-place",
+        "FLOW-LEAVE-CREATOR",
+        &["ROOM-2", "FLOW-LIFE"],
+        "the creator's HTTP leave is answered by `user not exist`",
+        || {
+            let creators = Mutex::new(HashSet::new());
+            after(move |site, event, outcome| {
+                let mut creators = creators.lock().unwrap_or_else(PoisonError::into_inner);
+                for packet in sent(outcome, |packet| is_user(packet, "create")) {
+                    creators.insert((field(&packet, "room_name").to_owned(), field(&packet, "user_name").to_owned()));
+                }
+                let Some((_, packet)) = packet(site, event, Kind::Leave) else { return false };
+                let is_creator = creators.contains(&(packet.room_name.clone(), packet.user_name.clone()));
+                let has_left = sent(outcome, |packet| is_user(packet, "leave")).next().is_some();
+                let Some(room) = site.state.room_mut(&packet.room_name).filter(|_| is_creator && has_left) else {
+                    return false;
+                };
+                room.remove_user(&packet.user_name);
+                true
+            })
+        },
+    ),
+    spec(
+        "creator-cannot-leave",
+        "FLOW-LEAVE-CREATOR",
+        &["LEAVE-1", "FLOW-LIFE"],
+        "a user who entered without an HTTP join can't leave by WebSocket",
+        || {
+            before(|site, event| {
+                let (_, packet) = packet(site, event, Kind::Leave)?;
+                let room = site.state.room(&packet.room_name)?;
+                let is_unknown = room.has_place(&packet.user_name) && !room.entered_by_http(&packet.user_name);
+                is_unknown.then(Outcome::default)
+            })
+        },
+    ),
+    spec("vanished-not-told", "GONE-2", &[], "nobody is told of a member whose connection ends", || {
+        after(|_, event, outcome| matches!(event, Event::Gone(_)) && withhold(outcome, |packet| is_user(packet, "leave"), |_, _| true))
+    }),
+    spec("vanished-told-late", "GONE-2", &[], "the others are told of a member whose connection ends after 7 s", || {
+        after(|site, event, outcome| {
+            let is_leave = |packet: &_| matches!(event, Event::Gone(_)) && is_user(packet, "leave");
+            delay(site, outcome, TOO_LATE_FOR_THE_VANISHED, is_leave, |_| true)
+        })
+    }),
+    spec("vanished-keeps-place", "GONE-2", &["LIST-5"], "a member whose connection ends keeps its place", || {
+        Arc::new(VanishedKeepsPlace { until: None })
+    }),
+    spec("vanished-frees-place-late", "GONE-2", &["LIST-5"], "a member whose connection ends keeps its place for 7 s", || {
+        Arc::new(VanishedKeepsPlace { until: Some(TOO_LATE_FOR_THE_VANISHED) })
+    }),
+    spec("vanished-stalls-room", "GONE-1", &["GONE-2"], "after a member's connection has ended its rooms are silent", || {
+        Arc::new(VanishedStallsRoom::default())
+    }),
+    spec("vanished-cuts-members", "GONE-1", &[], "when a member's connection ends, those of the others are cut", || {
+        after(|site, event, outcome| {
+            let Event::Gone(_) = event else { return false };
+            let others: Vec<_> = outcome.deliveries.iter().flat_map(|delivery| delivery.to.clone()).collect();
+            others.iter().for_each(|connection| site.cut(*connection));
+            !others.is_empty()
+        })
+    }),
+];
+
+/// Lets those who have left a room get some of its packets.
+fn follow_the_leavers(test: fn(&serde_json::Value) -> bool) -> Arc<dyn Deviation> {
+    let leavers: Mutex<HashMap<String, HashSet<ConnectionId>>> = Mutex::default();
+    after(move |site, event, outcome| {
+        let mut leavers = leavers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fired = false;
+        for delivery in &mut outcome.deliveries {
+            let packet = crate::fault::look::carried(delivery);
+            let Some(leavers) = leavers.get(field(&packet, "room_name")).filter(|_| test(&packet)) else { continue };
+            let more: Vec<_> = leavers.iter().copied().filter(|leaver| !delivery.to.contains(leaver)).collect();
+            fired |= !more.is_empty();
+            delivery.to.extend(more);
+        }
+        if let Some((from, packet)) = packet(site, event, Kind::Leave)
+            && sent(outcome, |packet| is_user(packet, "leave")).next().is_some()
+        {
+            leavers.entry(packet.room_name).or_default().insert(from);
+        }
+        fired
+    })
+}
+
+struct VanishedKeepsPlace {
+    until: Option<Duration>,
+}
+
+impl Deviation for VanishedKeepsPlace {
+    fn before(&self, site: &mut Site<'_>, event: &Event<'_>) -> Option<Outcome> {
+        let Event::Gone(connection) = *event else { return None };
+        let rooms: Vec<_> = site.state.rooms_of(connection).map(str::to_owned).collect();
+        let users = |room: &String| (room.clone(), site.state.room(room).map(|room| room.names_of(connection)));
+        let users: Vec<_> = rooms.iter().map(users).collect();
+        let outcome = site.state.gone(connection);
+        for (room_name, user_name) in
+            users.into_iter().flat_map(|(room, users)| users.unwrap_or_default().into_iter().map(move |user| (room.clone(), user)))
+        {
+            let Some(room) = site.state.room_mut(&room_name).filter(|room| !room.has_place(&user_name)) else { continue };
+            room.take_place(&user_name);
+            room.note_http_entry(&user_name);
+            site.fire();
+            if let Some(until) = self.until {
+                site.change_later(until, move |state| {
+                    if let Some(room) = state.room_mut(&room_name) {
+                        room.remove_user(&user_name);
+                    }
+                });
+            }
+        }
+        Some(outcome.into())
+    }
+}
+
+#[derive(Default)]
+struct VanishedStallsRoom {
+    stalled: Mutex<HashSet<String>>,
+}
+
+impl Deviation for VanishedStallsRoom {
+    fn before(&self, site: &mut Site<'_>, event: &Event<'_>) -> Option<Outcome> {
+        if let Event::Gone(connection) = *event {
+            let mut stalled = self.stalled.lock().unwrap_or_else(PoisonError::into_inner);
+            stalled.extend(site.state.rooms_of(connection).map(str::to_owned));
+        }
+        None
+    }
+
+    fn after(&self, site: &mut Site<'_>, _event: &Event<'_>, outcome: &mut Outcome) {
+        let stalled = self.stalled.lock().unwrap_or_else(PoisonError::into_inner);
+        if withhold(outcome, |packet| stalled.contains(field(packet, "room_name")), |_, _| true) {
+            site.fire();
+        }
+    }
+}

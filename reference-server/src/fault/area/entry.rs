@@ -1,0 +1,189 @@
+//! Faults of the WebSocket `join`.
+
+use crate::fault::deviation::{after, before};
+use crate::fault::look::{
+    LATE, carried, cause, delay, edit, edit_for, error, field, is_later_other, is_msg, is_user, packet, repeat, send, sent, withhold,
+};
+use crate::fault::registry::{Spec, spec};
+use crate::packet::Kind;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+pub const SPECS: &[Spec] = &[
+    spec("creator-gets-join", "JOIN-1", &["FLOW-CREATE", "FLOW-LIFE"], "the creator's join is answered by `join`", || {
+        after(|_, _, outcome| edit(outcome, |packet| is_user(packet, "create") && set(packet, "msg", "join")))
+    }),
+    spec(
+        "creator-gets-create-success",
+        "JOIN-1",
+        &["FLOW-CREATE", "FLOW-LIFE"],
+        "the creator's join is answered by `create successfully`",
+        || after(|_, _, outcome| edit(outcome, |packet| is_user(packet, "create") && set(packet, "msg", "create successfully"))),
+    ),
+    spec(
+        "creator-names-swapped",
+        "JOIN-1",
+        &["FLOW-CREATE", "FLOW-LIFE"],
+        "in the answer to the creator user and room are swapped",
+        || after(|_, _, outcome| edit(outcome, |packet| is_user(packet, "create") && swap_names(packet))),
+    ),
+    spec("creator-unanswered", "JOIN-1", &["FLOW-CREATE", "FLOW-LIFE"], "the creator's join is not answered", || {
+        after(|_, event, outcome| withhold(outcome, |packet| is_user(packet, "create"), |to, _| Some(to) == cause(event)))
+    }),
+    spec("creator-answered-late", "JOIN-1", &["FLOW-CREATE", "FLOW-LIFE"], "the creator's join is answered after 4 s", || {
+        after(|site, _, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "create"), |_| true))
+    }),
+    spec("creator-refused", "FLOW-CREATE", &["JOIN-1", "FLOW-LIFE"], "the creator can't enter without an HTTP join", || {
+        before(|site, event| {
+            let (from, packet) = packet(site, event, Kind::Join)?;
+            let room = site.state.room(&packet.room_name)?;
+            let creates = room.create_pending && !room.has_place(&packet.user_name);
+            creates.then(|| error(from, "user not exist")).flatten()
+        })
+    }),
+    spec("joiner-gets-create", "JOIN-2", &["FLOW-JOIN", "FLOW-LIFE"], "everybody's join is answered by `create`", || {
+        after(|_, _, outcome| edit(outcome, |packet| is_user(packet, "join") && set(packet, "msg", "create")))
+    }),
+    spec("joiner-names-swapped", "JOIN-2", &["FLOW-JOIN", "FLOW-LIFE"], "in the answer to a joiner user and room are swapped", || {
+        after(|_, event, outcome| {
+            let is_joiner = |to| Some(to) == cause(event);
+            edit_for(outcome, is_joiner, |packet| is_user(packet, "join") && swap_names(packet))
+        })
+    }),
+    spec("joiner-unanswered", "JOIN-2", &["FLOW-JOIN", "FLOW-LIFE"], "a joiner is not answered; the others are told", || {
+        after(|_, event, outcome| withhold(outcome, |packet| is_user(packet, "join"), |to, _| Some(to) == cause(event)))
+    }),
+    spec("joiner-gets-own-msg", "JOIN-2", &["FLOW-JOIN", "FLOW-LIFE"], "the answer to a joiner carries the `msg` that it sent", || {
+        after(|_, event, outcome| {
+            let is_joiner = |to| Some(to) == cause(event);
+            edit_for(outcome, is_joiner, |packet| is_user(packet, "join") && set(packet, "msg", ""))
+        })
+    }),
+    spec(
+        "joiner-refused-in-full-room",
+        "JOIN-2",
+        &["FLOW-JOIN"],
+        "the last user to get a place by HTTP can't enter: the room is full",
+        || {
+            before(|site, event| {
+                let (from, packet) = packet(site, event, Kind::Join)?;
+                let room = site.state.room(&packet.room_name)?;
+                let refused = room.taken() >= site.state.capacity
+                    && room.entered_by_http(&packet.user_name)
+                    && !room.is_member(from, &packet.user_name);
+                refused.then(|| error(from, "full room")).flatten()
+            })
+        },
+    ),
+    spec(
+        "joiner-refused-after-http",
+        "FLOW-JOIN",
+        &["JOIN-2", "FLOW-LIFE"],
+        "a user who joined by HTTP can't join by WebSocket any more",
+        || {
+            before(|site, event| {
+                let (from, packet) = packet(site, event, Kind::Join)?;
+                let room = site.state.room(&packet.room_name)?;
+                room.entered_by_http(&packet.user_name).then(|| error(from, "user already exist")).flatten()
+            })
+        },
+    ),
+    spec(
+        "third-member-not-told-of-join",
+        "JOIN-3",
+        &["FLOW-LIFE"],
+        "only one of the members who are in the room is told of a join",
+        || {
+            after(|_, event, outcome| {
+                withhold(outcome, |packet| is_user(packet, "join"), |to, told| is_later_other(to, told, cause(event)))
+            })
+        },
+    ),
+    spec("members-told-wrong-room", "JOIN-3", &["FLOW-LIFE"], "the members are told of a join with the wrong room", || {
+        after(|_, event, outcome| {
+            let is_other = |to| Some(to) != cause(event);
+            edit_for(outcome, is_other, |packet| is_user(packet, "join") && set(packet, "room_name", "lobby"))
+        })
+    }),
+    spec("members-told-late-of-join", "JOIN-3", &["FLOW-LIFE"], "the members are told of a join after 4 s", || {
+        after(|site, event, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "join"), |to| Some(to) != cause(event)))
+    }),
+    spec("members-told-twice-of-join", "JOIN-4", &["FLOW-LIFE"], "the members are told of a join twice", || {
+        after(|_, event, outcome| repeat(outcome, |packet| is_user(packet, "join"), |to| Some(to) != cause(event)))
+    }),
+    spec("joiner-answered-twice", "JOIN-4", &["FLOW-LIFE"], "a joiner is answered twice", || {
+        after(|_, event, outcome| repeat(outcome, |packet| is_user(packet, "join"), |to| Some(to) == cause(event)))
+    }),
+    spec("creator-answered-twice", "JOIN-4", &["FLOW-LIFE"], "the creator is answered by `create`, then by `join`", || {
+        after(|_, _, outcome| {
+            let created: Vec<_> = outcome.deliveries.iter().filter(|sent| is_user(&carried(sent), "create")).cloned().collect();
+            for delivery in &created {
+                let mut packet = carried(delivery);
+                set(&mut packet, "msg", "join");
+                outcome.deliveries.extend(send(delivery.to.clone(), &packet).deliveries);
+            }
+            !created.is_empty()
+        })
+    }),
+    spec("joiner-told-of-members", "JOIN-4", &["FLOW-LIFE"], "a joiner is told of those who joined before, as though they did now", || {
+        let joined: Mutex<HashMap<String, Vec<Value>>> = Mutex::default();
+        after(move |_, event, outcome| {
+            let mut joined = joined.lock().unwrap_or_else(PoisonError::into_inner);
+            let entries: Vec<_> = sent(outcome, |packet| is_user(packet, "join") || is_user(packet, "create")).collect();
+            let mut told = false;
+            for entry in entries {
+                let before = joined.entry(field(&entry, "room_name").to_owned()).or_default();
+                for packet in before.iter() {
+                    outcome.deliveries.extend(send(cause(event).into_iter().collect(), packet).deliveries);
+                    told = true;
+                }
+                before.push(entry);
+            }
+            told
+        })
+    }),
+    spec("full-room-entered", "JOIN-5", &["ROOM-6", "LIST-5"], "a WebSocket join without an HTTP join enters a full room", || {
+        before(|site, event| {
+            let (from, packet) = packet(site, event, Kind::Join)?;
+            let room = site.state.room_mut(&packet.room_name)?;
+            let capacity = room.taken();
+            if capacity < site.state.capacity {
+                return None;
+            }
+            let room = site.state.room_mut(&packet.room_name)?;
+            if room.has_place(&packet.user_name) {
+                return None;
+            }
+            room.take_place(&packet.user_name);
+            site.state.join(from, &packet).ok().map(Into::into)
+        })
+    }),
+    spec("history-replayed", "MSG-3", &["FLOW-LIFE"], "a joiner is sent the last message from before", || {
+        let last: Mutex<HashMap<String, Value>> = Mutex::default();
+        after(move |_, event, outcome| {
+            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+            for packet in sent(outcome, is_msg) {
+                last.insert(field(&packet, "room_name").to_owned(), packet);
+            }
+            let entered = sent(outcome, |packet| is_user(packet, "join")).next();
+            let Some(old) = entered.and_then(|packet| last.get(field(&packet, "room_name"))) else { return false };
+            outcome.deliveries.extend(send(cause(event).into_iter().collect(), old).deliveries);
+            true
+        })
+    }),
+];
+
+fn set(packet: &mut Value, field: &str, text: &str) -> bool {
+    let new = json!(text);
+    let old = std::mem::replace(&mut packet["data"][field], new.clone());
+    old != new
+}
+
+fn swap_names(packet: &mut Value) -> bool {
+    let data = &mut packet["data"];
+    let user = data["user_name"].take();
+    let room = std::mem::replace(&mut data["room_name"], user.clone());
+    data["user_name"] = room.clone();
+    room != user
+}

@@ -1,0 +1,195 @@
+//! Faults of the packets' form, and of relaying what only the server or only a client may send.
+
+use crate::event::{Delivery, Event, Outcome};
+use crate::fault::Site;
+use crate::fault::deviation::{after, before};
+use crate::fault::look::{cause, edit, edit_for, field, is_error, is_msg, is_user, json, replace};
+use crate::fault::registry::{Spec, spec};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+const FLOWS: &[&str] = &["FLOW-CREATE", "FLOW-JOIN", "FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "FLOW-LIFE"];
+
+pub const SPECS: &[Spec] = &[
+    spec("data-null", "PKT-1", &["PKT-2", "JOIN-3", "LEAVE-2"], "in the `user` packets for the other members data is null", || {
+        after(|_, event, outcome| {
+            edit_for(
+                outcome,
+                |to| Some(to) != cause(event),
+                |packet| {
+                    let found = packet["type"] == "user";
+                    if found {
+                        packet["data"] = Value::Null;
+                    }
+                    found
+                },
+            )
+        })
+    }),
+    spec("data-as-text", "PKT-1", FLOWS, "data is a string that holds JSON", || {
+        after(|_, _, outcome| {
+            edit(outcome, |packet| {
+                let data = packet["data"].to_string();
+                packet["data"] = json!(data);
+                true
+            })
+        })
+    }),
+    spec("type-missing", "PKT-1", FLOWS, "`user` packets have no type", || {
+        after(|_, _, outcome| {
+            edit(outcome, |packet| packet["type"] == "user" && packet.as_object_mut().is_some_and(|packet| packet.remove("type").is_some()))
+        })
+    }),
+    spec("type-missing-in-errors", "PKT-1", &["ERR-1", "ERR-2", "ERR-3", "ERR-4"], "`error` packets have no type", || {
+        after(|_, _, outcome| {
+            edit(outcome, |packet| is_error(packet) && packet.as_object_mut().is_some_and(|packet| packet.remove("type").is_some()))
+        })
+    }),
+    spec("single-quotes", "PKT-1", FLOWS, "`user` packets are in single quotes, which isn't JSON", || {
+        after(|_, _, outcome| {
+            replace(outcome, |packet| (packet["type"] == "user").then(|| Message::text(packet.to_string().replace('"', "'"))))
+        })
+    }),
+    spec("packet-in-array", "PKT-1", FLOWS, "packets are wrapped in an array", || {
+        after(|_, _, outcome| replace(outcome, |packet| Some(Message::text(json!([packet]).to_string()))))
+    }),
+    spec("two-packets-in-a-frame", "PKT-1", FLOWS, "each message holds its packet twice, on two lines", || {
+        after(|_, _, outcome| replace(outcome, |packet| Some(Message::text(format!("{packet}\n{packet}")))))
+    }),
+    spec("binary-packets", "PKT-1", FLOWS, "packets are binary messages", || {
+        after(|_, _, outcome| replace(outcome, |packet| Some(Message::binary(packet.to_string().into_bytes()))))
+    }),
+    spec("binary-errors", "PKT-1", &["ERR-1", "ERR-2", "ERR-3"], "`error` packets are binary messages", || {
+        after(|_, _, outcome| replace(outcome, |packet| is_error(packet).then(|| Message::binary(packet.to_string().into_bytes()))))
+    }),
+    spec("greeting", "PKT-1", &[], "the first answer on a connection comes after a greeting that isn't JSON", || {
+        let greeted = std::sync::Mutex::new(std::collections::HashSet::new());
+        after(move |_, event, outcome| {
+            let mut greeted = greeted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let Some(from) = cause(event).filter(|from| greeted.insert(*from)) else { return false };
+            let message = Message::text("welcome");
+            outcome.deliveries.insert(0, Delivery { to: vec![from], message });
+            true
+        })
+    }),
+    spec("user-name-missing", "PKT-2", &["JOIN-3", "LEAVE-2"], "`user` packets for the other members lack user_name", || {
+        after(|_, event, outcome| {
+            edit_for(outcome, |to| Some(to) != cause(event), |packet| packet["type"] == "user" && remove(packet, "user_name"))
+        })
+    }),
+    spec("room-name-missing", "PKT-2", &["MSG-1", "MSG-2"], "`msg` packets lack room_name", || {
+        after(|_, _, outcome| edit(outcome, |packet| is_msg(packet) && remove(packet, "room_name")))
+    }),
+    spec("user-name-object", "PKT-2", FLOWS, "in `user` packets user_name is an object", || {
+        after(|_, _, outcome| {
+            edit(outcome, |packet| {
+                let found = packet["type"] == "user";
+                if found {
+                    packet["data"]["user_name"] = json!({"name": field(packet, "user_name")});
+                }
+                found
+            })
+        })
+    }),
+    spec("user-name-empty", "PKT-2", &["MSG-1", "MSG-2"], "in `msg` packets user_name is empty", || {
+        after(|_, _, outcome| {
+            edit(outcome, |packet| {
+                if is_msg(packet) {
+                    packet["data"]["user_name"] = json!("");
+                }
+                is_msg(packet)
+            })
+        })
+    }),
+    spec("text-as-number", "PKT-2", &["MSG-4"], "a text that looks like a number is sent on as one", || {
+        after(|_, _, outcome| {
+            edit(outcome, |packet| {
+                let number = field(packet, "msg").parse::<i64>().ok().filter(|_| is_msg(packet));
+                if let Some(number) = number {
+                    packet["data"]["msg"] = json!(number);
+                }
+                number.is_some()
+            })
+        })
+    }),
+    spec("error-as-code", "PKT-2", &["ERR-1", "ERR-2", "ERR-3"], "in `error` packets msg is a number", || {
+        after(|_, _, outcome| {
+            edit(outcome, |packet| {
+                if is_error(packet) {
+                    packet["data"]["msg"] = json!(400);
+                }
+                is_error(packet)
+            })
+        })
+    }),
+    spec("join-sent-on", "PKT-3", &["JOIN-3"], "the members get a packet of type `join` when somebody joins", || {
+        after(|_, event, outcome| retype(outcome, event, "join"))
+    }),
+    spec("leave-sent-on", "PKT-3", &["LEAVE-2"], "the members get a packet of type `leave` when somebody leaves", || {
+        after(|_, event, outcome| retype(outcome, event, "leave"))
+    }),
+    spec("join-answered-as-join", "PKT-3", &["JOIN-2", "FLOW-JOIN", "FLOW-LIFE"], "a join is answered by a packet of type `join`", || {
+        after(|_, _, outcome| {
+            edit(outcome, |packet| {
+                let found = is_user(packet, "join");
+                if found {
+                    packet["type"] = json!("join");
+                }
+                found
+            })
+        })
+    }),
+    spec(
+        "leave-answered-as-leave",
+        "PKT-3",
+        &["LEAVE-1", "FLOW-LEAVE", "FLOW-LIFE"],
+        "a leave is answered by a packet of type `leave`",
+        || {
+            after(|_, _, outcome| {
+                edit(outcome, |packet| {
+                    let found = is_user(packet, "leave");
+                    if found {
+                        packet["type"] = json!("leave");
+                    }
+                    found
+                })
+            })
+        },
+    ),
+    spec("user-relayed", "PKT-4", &[], "a client's `user` packet is sent on to the room", || {
+        before(|site, event| relay(site, event, |kind| kind == "user"))
+    }),
+    spec("error-relayed", "PKT-5", &[], "a client's `error` packet is sent on to the room", || {
+        before(|site, event| relay(site, event, |kind| kind == "error"))
+    }),
+    spec("unknown-type-relayed", "ROB-4", &[], "a packet of an unknown type is sent on to the room", || {
+        before(|site, event| relay(site, event, |kind| !matches!(kind, "user" | "error" | "join" | "leave" | "msg")))
+    }),
+];
+
+fn remove(packet: &mut Value, field: &str) -> bool {
+    packet["data"].as_object_mut().is_some_and(|data| data.remove(field).is_some())
+}
+
+/// Gives the `user` packets of that activity its type, for all but who caused it.
+fn retype(outcome: &mut Outcome, event: &Event<'_>, activity: &str) -> bool {
+    edit_for(
+        outcome,
+        |to| Some(to) != cause(event),
+        |packet| {
+            let found = is_user(packet, activity);
+            if found {
+                packet["type"] = json!(activity);
+            }
+            found
+        },
+    )
+}
+
+/// Sends a client's packet on to all members of the room that it names.
+fn relay(site: &Site<'_>, event: &Event<'_>, is_relayed: fn(&str) -> bool) -> Option<Outcome> {
+    let (_, packet) = json(event)?;
+    let kind = packet["type"].as_str().filter(|kind| is_relayed(kind))?;
+    let room = site.state.room(field(&packet, "room_name")).filter(|_| !kind.is_empty())?;
+    Some(Outcome::from(vec![Delivery { to: room.listeners(), message: Message::text(packet.to_string()) }]))
+}

@@ -1,0 +1,126 @@
+//! Faults of a server that doesn't stand up to slow readers and odd requests.
+
+use crate::event::{Event, Outcome};
+use crate::fault::deviation::{Deviation, Waiting};
+use crate::fault::registry::{Spec, spec};
+use crate::fault::{Fault, Site};
+use crate::hub::Hub;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many messages wait for a member before it counts as slow.
+const SLOW: usize = 32;
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+pub const SPECS: &[Spec] = &[
+    spec("slow-reader-stalls-all", "ROB-13", &[], "while one member doesn't read, nobody's packets are dealt with", || {
+        Arc::new(SlowReaderStallsAll)
+    }),
+    spec("queue-unbounded", "ROB-13", &[], "what waits for a member that doesn't read grows without bound", || Arc::new(QueueUnbounded)),
+    spec("unknown-path-crashes", "ROB-14", &[], "an unknown path is answered by 500", || {
+        requests(|_, uri| !is_known(uri), Reaction::Crash)
+    }),
+    spec("unknown-path-hangs", "ROB-14", &[], "an unknown path is never answered", || requests(|_, uri| !is_known(uri), Reaction::Hang)),
+    spec("other-method-crashes", "ROB-14", &[], "a method other than GET and POST is answered by 500", || {
+        requests(|method, _| ![Method::GET, Method::POST].contains(method), Reaction::Crash)
+    }),
+    spec("broken-encoding-crashes", "ROB-14", &[], "broken percent-encoding is answered by 500", || {
+        requests(|_, uri| uri.query().is_some_and(has_broken_encoding), Reaction::Crash)
+    }),
+    spec("broken-encoding-hangs", "ROB-14", &[], "broken percent-encoding is never answered", || {
+        requests(|_, uri| uri.query().is_some_and(has_broken_encoding), Reaction::Hang)
+    }),
+    spec("long-query-crashes", "ROB-14", &[], "a query above 8 KiB is answered by 500", || {
+        requests(|_, uri| uri.query().is_some_and(|query| query.len() > 8 << 10), Reaction::Crash)
+    }),
+    spec("long-query-hangs", "ROB-14", &[], "a query above 8 KiB is never answered", || {
+        requests(|_, uri| uri.query().is_some_and(|query| query.len() > 8 << 10), Reaction::Hang)
+    }),
+];
+
+struct SlowReaderStallsAll;
+
+impl Deviation for SlowReaderStallsAll {
+    fn arrive<'a>(&'a self, hub: &'a Arc<Hub>, fault: &'a Fault, event: &'a Event<'a>) -> Waiting<'a> {
+        Box::pin(async move {
+            if !matches!(event, Event::Text(..)) {
+                return None;
+            }
+            let is_stalled = || hub.visit(|_, outboxes| outboxes.values().any(|outbox| outbox.backlog() > SLOW));
+            if is_stalled() {
+                fault.fire();
+            }
+            while is_stalled() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            None
+        })
+    }
+}
+
+struct QueueUnbounded;
+
+impl Deviation for QueueUnbounded {
+    fn after(&self, site: &mut Site<'_>, _event: &Event<'_>, outcome: &mut Outcome) {
+        for connection in outcome.deliveries.iter().flat_map(|delivery| &delivery.to) {
+            if let Some(outbox) = site.outboxes.get(connection) {
+                outbox.lift_limits();
+                if outbox.backlog() > SLOW {
+                    site.fire();
+                }
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Reaction {
+    Crash,
+    Hang,
+}
+
+struct Requests {
+    test: fn(&Method, &Uri) -> bool,
+    reaction: Reaction,
+}
+
+impl Deviation for Requests {
+    fn route(&self, router: Router, fault: &Fault) -> Router {
+        let Self { test, reaction } = *self;
+        let fault = fault.clone();
+        router.layer(from_fn(move |request: Request, next: Next| {
+            let fault = fault.clone();
+            async move {
+                if !test(request.method(), request.uri()) {
+                    return next.run(request).await;
+                }
+                fault.fire();
+                react(reaction).await
+            }
+        }))
+    }
+}
+
+async fn react(reaction: Reaction) -> Response {
+    match reaction {
+        Reaction::Crash => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Reaction::Hang => std::future::pending().await,
+    }
+}
+
+fn requests(test: fn(&Method, &Uri) -> bool, reaction: Reaction) -> Arc<dyn Deviation> {
+    Arc::new(Requests { test, reaction })
+}
+
+fn is_known(uri: &Uri) -> bool {
+    matches!(uri.path(), "/chatroom/list" | "/chatroom/create" | "/chatroom/room" | "/healthz")
+}
+
+fn has_broken_encoding(query: &str) -> bool {
+    query.split('%').skip(1).any(|rest| !rest.bytes().take(2).all(|digit| digit.is_ascii_hexdigit()) || rest.len() < 2)
+}

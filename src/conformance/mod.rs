@@ -1,0 +1,346 @@
+//! The engine that checks: it finds out who is there and which readings hold, plays scenarios, and concludes.
+
+mod call;
+mod fence;
+mod play;
+mod probe;
+mod receive;
+mod stage;
+mod stop;
+pub mod target;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use indexmap::IndexMap;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::event::{Event, Footer, Header, LOG_VERSION, millis};
+use crate::reading::{Findings, Holding, all_hold};
+use crate::requirement::RequirementId;
+use crate::scenario::protocol::Protocol;
+use crate::scenario::step::{Claim, Scenario, each_step};
+use crate::verdict::{Outcome, ScenarioVerdict, Verdicts, conclude};
+use probe::Probed;
+use stage::{Stage, World, base36};
+use stop::Stop;
+use target::{Presence, Target, TargetError, TargetSpec};
+
+/// How long things may take.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// Each wait.
+    pub timeout: Duration,
+    /// The whole run.
+    pub max_time: Duration,
+    /// Waits of the steps that prove these requirements, instead of what their scenarios say.
+    pub within: HashMap<RequirementId, Duration>,
+}
+
+impl Timing {
+    fn within(&self, claim: &Claim) -> Option<Duration> {
+        let (Claim::Proves(ids) | Claim::Needs(ids)) = claim;
+        ids.iter().find_map(|id| self.within.get(id)).copied()
+    }
+}
+
+/// What need not be probed because the user says it.
+#[derive(Clone, Debug, Default)]
+pub struct Pins {
+    pub readings: Vec<(String, String)>,
+    pub facts: Vec<(String, u64)>,
+}
+
+/// A run, ready to start.
+#[derive(Debug)]
+pub struct Plan {
+    pub protocol: Arc<Protocol>,
+    /// The scenarios to play, by their place in the protocol.
+    pub selected: Vec<usize>,
+    pub target: TargetSpec,
+    pub timing: Timing,
+    pub pins: Pins,
+    pub jobs: usize,
+    pub repeat: u32,
+    pub seed: u64,
+    pub strict: bool,
+    /// The options that a command needs to repeat this run.
+    pub reproduce: String,
+}
+
+/// Checks a target. Every event goes to `emit`, in order, the header first and the footer last; what the run concludes
+/// is returned too. When `interrupt` comes, the run ends with what it has.
+///
+/// # Errors
+/// A target that can't even be tried, such as one whose TLS setup this machine refuses. What a target does wrong is a
+/// verdict.
+pub async fn run(plan: &Plan, interrupt: impl Future<Output = ()>, mut emit: impl FnMut(&Event)) -> Result<Verdicts, TargetError> {
+    let target = Target::new(&plan.target)?;
+    let (events, mut incoming) = mpsc::unbounded_channel();
+    let world = Arc::new(World {
+        protocol: plan.protocol.clone(),
+        target,
+        timing: plan.timing.clone(),
+        start: Instant::now(),
+        events,
+        nonce: base36(rand::random_range(36_u64.pow(4)..36_u64.pow(5))),
+        seed: plan.seed,
+        tokens: AtomicU64::new(1),
+    });
+    emit(&Event::Started(header(plan, &world)));
+
+    let mut interrupted = false;
+    let mut run = Run { plan, world: world.clone(), verdicts: Vec::new(), notes: Vec::new() };
+    {
+        let playing = run.play();
+        tokio::pin!(playing, interrupt);
+        loop {
+            // Events are told as they come, whatever else is ready: a reader sees a run while it runs.
+            tokio::select! {
+                biased;
+                Some(event) = incoming.recv() => emit(&event),
+                () = &mut playing => break,
+                () = &mut interrupt => {
+                    interrupted = true;
+                    break;
+                }
+            }
+        }
+    }
+    while let Ok(event) = incoming.try_recv() {
+        emit(&event);
+    }
+    let verdicts = conclude(&run.verdicts, &plan.protocol.declarations.registry, plan.strict, interrupted);
+    emit(&Event::Finished(Footer {
+        at_ms: world.now_ms(),
+        exit_code: verdicts.conclusion.exit_code(),
+        interrupted,
+        notes: run.notes,
+        requirements: verdicts.requirements.clone(),
+        scenarios: verdicts.scenarios.clone(),
+    }));
+    Ok(verdicts)
+}
+
+fn header(plan: &Plan, world: &World) -> Header {
+    Header {
+        log_version: LOG_VERSION,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        command: "check".to_owned(),
+        target: world.target.shown.clone(),
+        protocol: plan.protocol.name.clone(),
+        suite: plan.protocol.hash.clone(),
+        seed: plan.seed,
+        started: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+        scenarios: plan.selected.len() * plan.repeat as usize,
+        repeat: plan.repeat,
+        strict: plan.strict,
+        reproduce: plan.reproduce.clone(),
+    }
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    world: Arc<World>,
+    verdicts: Vec<ScenarioVerdict>,
+    notes: Vec<String>,
+}
+
+/// What every scenario task needs beside its scenario.
+#[derive(Clone)]
+struct Ground {
+    world: Arc<World>,
+    findings: Arc<Findings>,
+    fences: Arc<Vec<String>>,
+    presence: Arc<Presence>,
+    deadline: Instant,
+}
+
+impl Run<'_> {
+    async fn play(&mut self) {
+        let deadline = self.world.start + self.plan.timing.max_time;
+        let presence = Presence::find(&self.world.target, self.plan.timing.timeout.min(self.plan.timing.max_time)).await;
+        for absence in [&presence.http, &presence.ws].into_iter().filter_map(|side| side.as_ref().err()) {
+            self.notes.push(format!("nobody answers at {absence}"));
+        }
+        let probed = if presence.http.is_err() && presence.ws.is_err() {
+            Probed { findings: Findings::default(), fences: Vec::new() }
+        } else {
+            let probing = probe::all(&self.world, &self.plan.pins);
+            match tokio::time::timeout_at(deadline.into(), probing).await {
+                Ok(probed) => probed,
+                Err(_) => Probed { findings: Findings::default(), fences: Vec::new() },
+            }
+        };
+        self.world.emit(Event::Readings {
+            at_ms: self.world.now_ms(),
+            readings: probed.findings.readings.clone(),
+            facts: probed.findings.facts.clone(),
+            fences: probed.fences.clone(),
+        });
+        let ground = Ground {
+            world: self.world.clone(),
+            findings: Arc::new(probed.findings),
+            fences: Arc::new(probed.fences),
+            presence: Arc::new(presence),
+            deadline,
+        };
+        let (together, alone): (Vec<_>, Vec<_>) = self.order().into_iter().partition(|(index, _)| !self.plan.protocol.scenarios[*index].alone);
+        self.play_some(&ground, together, self.plan.jobs).await;
+        self.play_some(&ground, alone, 1).await;
+        if self.verdicts.iter().any(|verdict| verdict.why.as_deref() == Some(OUT_OF_TIME)) {
+            let limit = humantime::format_duration(self.plan.timing.max_time);
+            self.notes.push(format!("the run's time was used up ({limit}; --max-time gives it more), so it is not complete"));
+        }
+    }
+
+    /// Every repetition of every selected scenario, in an order that the seed decides: a suite whose verdicts depend on
+    /// the order would be found out.
+    fn order(&self) -> Vec<(usize, u32)> {
+        let mut random = rand::rngs::StdRng::seed_from_u64(self.plan.seed);
+        let mut order = Vec::new();
+        for repetition in 1..=self.plan.repeat {
+            let mut round: Vec<(usize, u32)> = self.plan.selected.iter().map(|index| (*index, repetition)).collect();
+            round.shuffle(&mut random);
+            order.extend(round);
+        }
+        order
+    }
+
+    async fn play_some(&mut self, ground: &Ground, order: Vec<(usize, u32)>, jobs: usize) {
+        let mut waiting = order.into_iter();
+        let mut playing: JoinSet<ScenarioVerdict> = JoinSet::new();
+        let mut who: HashMap<tokio::task::Id, (usize, u32)> = HashMap::new();
+        loop {
+            while playing.len() < jobs.max(1)
+                && let Some((index, repetition)) = waiting.next()
+            {
+                let task = scenario(ground.clone(), self.plan.protocol.clone(), index, repetition);
+                who.insert(playing.spawn(task).id(), (index, repetition));
+            }
+            let Some(finished) = playing.join_next_with_id().await else {
+                return;
+            };
+            let verdict = match finished {
+                Ok((_, verdict)) => verdict,
+                Err(error) => {
+                    let (index, repetition) = who.get(&error.id()).copied().unwrap_or_default();
+                    let scenario = &self.plan.protocol.scenarios[index];
+                    let mut verdict = unplayed(scenario, repetition, Outcome::Error, format!("chatspec itself failed here: {error}"));
+                    verdict.requirements.values_mut().for_each(|outcome| *outcome = Outcome::Error);
+                    verdict
+                }
+            };
+            ground.world.emit(Event::ScenarioFinished(Box::new(verdict.clone())));
+            self.verdicts.push(verdict);
+        }
+    }
+}
+
+const OUT_OF_TIME: &str = "the run's time was used up";
+
+/// A verdict on a scenario that was not played.
+fn unplayed(scenario: &Scenario, run: u32, outcome: Outcome, why: String) -> ScenarioVerdict {
+    ScenarioVerdict {
+        scenario: scenario.id.clone(),
+        run,
+        outcome,
+        requirements: scenario.proves().into_iter().map(|id| (id, outcome)).collect(),
+        why: Some(why),
+        blocked_by: Vec::new(),
+        failure: None,
+        notes: Vec::new(),
+        duration_ms: 0.0,
+    }
+}
+
+async fn scenario(ground: Ground, protocol: Arc<Protocol>, index: usize, run: u32) -> ScenarioVerdict {
+    let scenario = &protocol.scenarios[index];
+    let began = Instant::now();
+    let absent = match scenario.listeners() {
+        (true, _) if ground.presence.http.is_err() => ground.presence.http.as_ref().err(),
+        (_, true) if ground.presence.ws.is_err() => ground.presence.ws.as_ref().err(),
+        _ => None,
+    };
+    if let Some(absence) = absent {
+        return unplayed(scenario, run, Outcome::CouldNotTest, format!("nobody answers at {absence}"));
+    }
+    match all_hold(&scenario.when, &ground.findings) {
+        Holding::Yes => {}
+        Holding::No(why) => return unplayed(scenario, run, Outcome::Skipped, why),
+        Holding::Unknown(why) => return unplayed(scenario, run, Outcome::CouldNotTest, why),
+    }
+    if began >= ground.deadline {
+        return unplayed(scenario, run, Outcome::CouldNotTest, OUT_OF_TIME.to_owned());
+    }
+    ground.world.emit(Event::ScenarioStarted { at_ms: ground.world.now_ms(), scenario: scenario.id.clone(), run });
+    let stage = Stage::new(ground.world.clone(), ground.findings.clone(), ground.fences.clone(), &scenario.id, run);
+    let stage = match stage.set_up(scenario) {
+        Ok(stage) => stage,
+        Err(stop) => return verdict(&stage, scenario, Err(stop), began),
+    };
+    let Ok(result) = tokio::time::timeout_at(ground.deadline.into(), play::steps(&stage, &scenario.steps)).await else {
+        return unplayed(scenario, run, Outcome::CouldNotTest, OUT_OF_TIME.to_owned());
+    };
+    stage.dismiss().await;
+    verdict(&stage, scenario, result, began)
+}
+
+/// What a scenario's steps say of the requirements that they prove.
+fn verdict(stage: &Stage, scenario: &Scenario, result: Result<(), Stop>, began: Instant) -> ScenarioVerdict {
+    let mut left: BTreeMap<RequirementId, usize> = BTreeMap::new();
+    each_step(&scenario.steps, &mut |step| {
+        if let Claim::Proves(ids) = &step.claim {
+            ids.iter().for_each(|id| *left.entry(id.clone()).or_default() += 1);
+        }
+    });
+    let proved = stage.all_proved();
+    let mut requirements = IndexMap::new();
+    let failed: HashSet<&RequirementId> = match &result {
+        Err(stop) if play::outcome_of(stop) == Outcome::Fail => stop.failure.requirements.iter().collect(),
+        _ => HashSet::new(),
+    };
+    for id in scenario.proves() {
+        let outcome = match &result {
+            _ if failed.contains(&id) => Outcome::Fail,
+            Ok(()) if proved.contains_key(&id) => Outcome::Pass,
+            // All steps that prove it are for another reading.
+            Ok(()) => Outcome::Skipped,
+            Err(stop) if play::outcome_of(stop) == Outcome::Error => Outcome::Error,
+            Err(_) if proved.get(&id) >= left.get(&id) => Outcome::Pass,
+            Err(_) => Outcome::CouldNotTest,
+        };
+        requirements.insert(id, outcome);
+    }
+    let (outcome, why, blocked_by) = match &result {
+        Ok(()) if requirements.values().all(|outcome| *outcome == Outcome::Skipped) => {
+            (Outcome::Skipped, Some("all of its proofs are for another reading".to_owned()), Vec::new())
+        }
+        Ok(()) => (Outcome::Pass, None, Vec::new()),
+        Err(stop) => match play::outcome_of(stop) {
+            outcome @ (Outcome::Fail | Outcome::Error) => (outcome, None, Vec::new()),
+            outcome => (outcome, Some(stop.failure.summary.clone()), stop.failure.requirements.clone()),
+        },
+    };
+    let failure = result.err().map(|stop| {
+        let mut failure = *stop.failure;
+        failure.ends = stage.ends();
+        failure
+    });
+    ScenarioVerdict {
+        scenario: scenario.id.clone(),
+        run: stage.run,
+        outcome,
+        requirements,
+        why,
+        blocked_by,
+        failure,
+        notes: if outcome == Outcome::Pass || outcome == Outcome::Fail { stage.notes() } else { Vec::new() },
+        duration_ms: millis(began.elapsed()),
+    }
+}

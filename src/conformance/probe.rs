@@ -1,0 +1,174 @@
+//! Finds out what the document leaves open: readings, facts, and the fences that work with a target.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::Pins;
+use super::play;
+use super::stage::{Stage, World};
+use super::stop::Stop;
+use crate::reading::{Fact, Findings, Held, Holding, all_hold};
+use crate::scenario::lower::OWN_SERVER;
+use crate::scenario::protocol::{FENCES, FactPlan, ReadingPlan};
+use crate::scenario::step::Scenario;
+use crate::verdict::Failure;
+
+/// What the probes have found.
+#[derive(Debug)]
+pub struct Probed {
+    pub findings: Findings,
+    /// The fences that work, the preferred first.
+    pub fences: Vec<String>,
+}
+
+/// Probes everything that isn't pinned, as much at once as the dependencies allow.
+pub async fn all(world: &Arc<World>, pins: &Pins) -> Probed {
+    let protocol = world.protocol.clone();
+    let mut probed = Probed { findings: pinned(pins), fences: Vec::new() };
+    probed.findings.facts.insert(OWN_SERVER.to_owned(), Fact::Truth(world.target.pid.is_some()));
+    let mut done: BTreeSet<String> = probed.findings.readings.keys().chain(probed.findings.facts.keys()).cloned().collect();
+    loop {
+        let ready = |after: &[String], id: &str| !done.contains(id) && after.iter().all(|name| done.contains(name));
+        let readings: Vec<&ReadingPlan> = protocol.readings.iter().filter(|plan| ready(&plan.after, &plan.reading.id)).collect();
+        let facts: Vec<&FactPlan> = protocol.facts.iter().filter(|plan| ready(&plan.after, &plan.id)).collect();
+        let fences = ready(&protocol.fences_after, FENCES);
+        if readings.is_empty() && facts.is_empty() && !fences {
+            return probed;
+        }
+        let findings = Arc::new(probed.findings.clone());
+        let known_fences = Arc::new(probed.fences.clone());
+        let at = Probing { world, findings: &findings, fences: &known_fences };
+        let (found_readings, found_facts, found_fences) = tokio::join!(
+            join_all(readings.iter().map(|plan| at.reading(plan))),
+            join_all(facts.iter().map(|plan| at.fact(plan))),
+            at.fences(fences),
+        );
+        for (plan, held) in readings.iter().zip(found_readings) {
+            done.insert(plan.reading.id.clone());
+            probed.findings.readings.insert(plan.reading.id.clone(), held);
+        }
+        for (plan, fact) in facts.iter().zip(found_facts) {
+            done.insert(plan.id.clone());
+            probed.findings.facts.insert(plan.id.clone(), fact);
+        }
+        if fences {
+            done.insert(FENCES.to_owned());
+            probed.fences = found_fences;
+        }
+    }
+}
+
+fn pinned(pins: &Pins) -> Findings {
+    let mut readings: BTreeMap<String, Held> = BTreeMap::new();
+    for (id, value) in &pins.readings {
+        match readings.get_mut(id) {
+            Some(Held::Pinned { values }) => values.push(value.clone()),
+            _ => {
+                readings.insert(id.clone(), Held::Pinned { values: vec![value.clone()] });
+            }
+        }
+    }
+    let facts = pins.facts.iter().map(|(id, number)| (id.clone(), Fact::Number(*number))).collect();
+    Findings { readings, facts }
+}
+
+struct Probing<'a> {
+    world: &'a Arc<World>,
+    findings: &'a Arc<Findings>,
+    fences: &'a Arc<Vec<String>>,
+}
+
+impl Probing<'_> {
+    /// Plays a probe; its stage tells what it has read and captured.
+    async fn play(&self, scenario: &Scenario) -> (Stage, Result<(), Stop>) {
+        let stage = Stage::new(self.world.clone(), self.findings.clone(), self.fences.clone(), &format!("probe {}", scenario.id), 1);
+        match stage.set_up(scenario) {
+            Ok(stage) => {
+                let result = play::steps(&stage, &scenario.steps).await;
+                stage.dismiss().await;
+                (stage, result)
+            }
+            Err(stop) => (stage, Err(stop)),
+        }
+    }
+
+    async fn reading(&self, plan: &ReadingPlan) -> Held {
+        if let Some(held) = self.gate(&plan.when) {
+            return held;
+        }
+        let mut outs: Vec<String> = Vec::new();
+        let applicable: Vec<_> = plan
+            .probes
+            .iter()
+            .filter(|probe| match all_hold(&probe.scenario.when, self.findings) {
+                Holding::Yes => true,
+                Holding::No(why) | Holding::Unknown(why) => {
+                    outs.push(why);
+                    false
+                }
+            })
+            .collect();
+        if applicable.is_empty() {
+            return Held::NotApplicable { why: outs.first().cloned().unwrap_or_default() };
+        }
+        let results = join_all(applicable.iter().map(|probe| self.play(&probe.scenario))).await;
+        let mut strong: Vec<String> = Vec::new();
+        let mut weak: Vec<String> = Vec::new();
+        let mut why: Option<String> = None;
+        for (probe, (stage, result)) in applicable.iter().zip(results) {
+            match result {
+                Ok(()) => {
+                    let shown = probe.value.iter().cloned();
+                    let read = stage.reads().into_iter().filter(|(reading, _)| *reading == plan.reading.id).map(|(_, value)| value);
+                    if probe.weak { &mut weak } else { &mut strong }.extend(shown.chain(read));
+                }
+                Err(stop) => why = why.or(Some(reason(&stop.failure))),
+            }
+        }
+        if strong.is_empty() {
+            strong.extend(weak.into_iter().take(1));
+        }
+        // In the order in which the folder prefers them.
+        let values: Vec<String> = plan.reading.values.keys().filter(|value| strong.contains(value)).cloned().collect();
+        if values.is_empty() {
+            Held::Unknown { why: why.unwrap_or_else(|| "no probe showed a value".into()) }
+        } else {
+            Held::Found { values }
+        }
+    }
+
+    fn gate(&self, when: &[crate::reading::Condition]) -> Option<Held> {
+        match all_hold(when, self.findings) {
+            Holding::Yes => None,
+            Holding::No(why) => Some(Held::NotApplicable { why }),
+            Holding::Unknown(why) => Some(Held::Unknown { why }),
+        }
+    }
+
+    async fn fact(&self, plan: &FactPlan) -> Fact {
+        let (stage, result) = self.play(&plan.probe).await;
+        match (result, stage.get(&plan.value).and_then(|value| value.as_u64())) {
+            (Ok(()), Some(number)) if number >= plan.bound => Fact::Above(plan.bound),
+            (Ok(()), Some(number)) => Fact::Number(number),
+            (Ok(()), None) => Fact::Unknown("the probe found no number".into()),
+            (Err(stop), _) => Fact::Unknown(reason(&stop.failure)),
+        }
+    }
+
+    async fn fences(&self, wanted: bool) -> Vec<String> {
+        if !wanted {
+            return Vec::new();
+        }
+        let fences = &self.world.protocol.fences;
+        let results = join_all(fences.iter().map(|fence| self.play(&fence.probe))).await;
+        fences.iter().zip(results).filter(|(_, (_, result))| result.is_ok()).map(|(fence, _)| fence.id.clone()).collect()
+    }
+}
+
+/// A failed probe in a few words: what stood in its way.
+fn reason(failure: &Failure) -> String {
+    let ids: Vec<&str> = failure.requirements.iter().map(crate::requirement::RequirementId::as_str).collect();
+    if ids.is_empty() { failure.summary.clone() } else { format!("{} ({})", failure.summary, ids.join(", ")) }
+}

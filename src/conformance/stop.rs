@@ -1,0 +1,80 @@
+//! Why the steps of a scenario went no further.
+
+use crate::scenario::source::Span;
+use crate::scenario::step::{Claim, Scenario, Step};
+use crate::scenario::template::Unbound;
+use crate::verdict::{Failure, StepPlace};
+
+/// What ended a step.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    pub claim: Claim,
+    pub kind: StopKind,
+    pub failure: Box<Failure>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopKind {
+    /// Something came that isn't what was expected: the scenario can still go on.
+    Mismatch,
+    /// What was expected did not come.
+    Missing,
+    /// Nobody was there: that says nothing about any requirement.
+    Absent,
+    /// Something that the step needs isn't known of this target.
+    Unknown,
+    /// The scenario asks for what can't be done, such as a packet over a connection never opened.
+    Broken,
+}
+
+impl Stop {
+    pub fn new(step: &Step, kind: StopKind, summary: impl Into<String>) -> Self {
+        let requirements = match &step.claim {
+            Claim::Proves(ids) | Claim::Needs(ids) => ids.clone(),
+        };
+        let failure = Failure { requirements, step: place(step), summary: summary.into(), ..Failure::default() };
+        Self { claim: step.claim.clone(), kind, failure: Box::new(failure) }
+    }
+
+    pub fn unbound(step: &Step, unbound: &Unbound) -> Self {
+        Self::new(step, StopKind::Unknown, format!("`{}` is not known of this target", unbound.0))
+    }
+}
+
+impl Stop {
+    /// A scenario whose names can't be made.
+    pub fn unnamed(scenario: &Scenario, unbound: &Unbound) -> Self {
+        let place = StepPlace { place: scenario.span.to_string(), excerpt: excerpt(&scenario.span), through: Vec::new() };
+        let summary = format!("`{}` is not known of this target", unbound.0);
+        let failure = Failure { step: place, summary, ..Failure::default() };
+        Self { claim: Claim::Needs(Vec::new()), kind: StopKind::Unknown, failure: Box::new(failure) }
+    }
+}
+
+fn place(step: &Step) -> StepPlace {
+    StepPlace { place: step.span.to_string(), excerpt: excerpt(&step.span), through: step.through.iter().map(Span::to_string).collect() }
+}
+
+/// The lines of a step: its first, and those that are indented more, up to a handful.
+fn excerpt(span: &Span) -> String {
+    const LINES: usize = 8;
+    let text = &span.source.text;
+    let start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
+    let column = |line: &str| line.len() - line.trim_start().len();
+    let mut lines = text[start..].lines();
+    let first = lines.next().unwrap_or_default();
+    let indentation = column(first);
+    let mut shown = vec![first];
+    for line in lines {
+        if !line.trim().is_empty() && column(line) <= indentation {
+            break;
+        }
+        if shown.len() == LINES {
+            shown.push("    …");
+            break;
+        }
+        shown.push(line);
+    }
+    let shown: Vec<&str> = shown.iter().map(|line| line.get(indentation..).unwrap_or(line.trim_start()).trim_end()).collect();
+    shown.join("\n").trim_end().to_owned()
+}
