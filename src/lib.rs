@@ -23,3 +23,7 @@ pub mod event;
 pub mod wire;
 
 pub mod conformance;
+
+pub mod report;
+
+pub mod cli;

@@ -38,7 +38,7 @@ impl Outcome {
 }
 
 /// What an outcome counts as in this run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CountsAs {
     Failure,

@@ -4,11 +4,12 @@ use crate::fault::{self, Fault, UnknownFault};
 use crate::reading::{ReadingError, Readings};
 use crate::{Config, DEFAULT_CAPACITY, Limits, ServeError, serve};
 use clap::ValueEnum;
+use std::future::{Future, pending};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use thiserror::Error;
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 /// Run the reference server
@@ -142,32 +143,48 @@ fn announce(http: &TcpListener, ws: &TcpListener) -> io::Result<()> {
 
 /// Completes on SIGINT or SIGTERM, or at the end of standard input if `with_stdin`.
 fn shutdown_signal(with_stdin: bool) -> Result<impl Future<Output = ()> + Send + 'static, ArgsError> {
-    let terminated = terminated().map_err(ArgsError::Signals)?;
+    let signalled = signalled().map_err(ArgsError::Signals)?;
+    let stdin_ended = with_stdin.then(stdin_ended);
     Ok(async move {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            () = terminated => {}
-            () = stdin_ended(), if with_stdin => {}
+            () = signalled => {}
+            () = async { match stdin_ended { Some(ended) => ended.await, None => pending().await } } => {}
         }
     })
 }
 
+// The handlers are in place when this returns, so a signal right after the start is not lost.
 #[cfg(unix)]
-fn terminated() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+fn signalled() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut signal = signal(SignalKind::terminate())?;
+    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
-        signal.recv().await;
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
     })
 }
 
 #[cfg(not(unix))]
-fn terminated() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    Ok(std::future::pending())
+fn signalled() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            pending().await
+        }
+    })
 }
 
-async fn stdin_ended() {
-    let mut stdin = tokio::io::stdin();
-    let mut ignored = [0; 256];
-    while matches!(stdin.read(&mut ignored).await, Ok(count) if count > 0) {}
+// A read of standard input can't be cancelled, and a runtime waits for its own blocking tasks when it ends; it
+// doesn't wait for this thread.
+fn stdin_ended() -> impl Future<Output = ()> + Send + 'static {
+    let (ended, end) = oneshot::channel();
+    std::thread::spawn(move || {
+        // An error ends standard input as well as its end does, and nobody may be waiting any more.
+        let _read = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        ended.send(())
+    });
+    async move {
+        let _ended_either_way = end.await;
+    }
 }

@@ -17,6 +17,17 @@ pub enum Event<'a> {
     Gone(ConnectionId),
 }
 
+impl Event<'_> {
+    /// The connection that the event is about.
+    #[must_use]
+    pub fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Request(_) => None,
+            Self::Text(connection, _) | Self::Binary(connection) | Self::Gone(connection) => Some(*connection),
+        }
+    }
+}
+
 /// What the server does about an event.
 #[derive(Debug, Default)]
 pub struct Outcome {

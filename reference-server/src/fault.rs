@@ -1,6 +1,7 @@
-//! Deliberate deviations from the document, for testing those who test servers. The correct server meets them at five
-//! seams: before an event is dealt with and while it is (the hub), around the router (HTTP), and between the
-//! socket and the WebSocket (the transport, for the frames that it reads).
+//! Deliberate deviations from the document, for testing those who test servers. The correct server meets them in four
+//! places: the hub lets one wait before an event ([`Deviation::arrive`]) and decide or change what comes of it
+//! ([`Deviation::before`], [`Deviation::after`]), the HTTP listener has its router wrapped, and the WebSocket listener
+//! its stream.
 
 mod area;
 mod deviation;

@@ -101,7 +101,8 @@ impl Api {
     async fn respond(&self, request: HttpRequest, translate: impl FnOnce(&Parameters) -> Request) -> Response {
         let (head, body) = request.into_parts();
         if !parameters::allows(self.readings.params, &head.method) {
-            return method_not_allowed().await;
+            let allowed = [(header::ALLOW, parameters::allowed(self.readings.params))];
+            return (allowed, method_not_allowed().await).into_response();
         }
         let limits = &self.hub.limits;
         let body = axum::body::to_bytes(body, limits.body_bytes);

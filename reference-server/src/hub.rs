@@ -61,10 +61,13 @@ impl Hub {
             Some(fault) => fault.arrive(self, &event).await,
         };
         let mut shared = self.lock();
-        if let Event::Gone(connection) = event
-            && shared.outboxes.remove(&connection).is_none()
-        {
+        // A connection that was ended for not reading may still have said something; it is in no room any more, and
+        // must not get into one again.
+        if event.connection().is_some_and(|connection| !shared.outboxes.contains_key(&connection)) {
             return None;
+        }
+        if let Event::Gone(connection) = event {
+            shared.outboxes.remove(&connection);
         }
         let outcome = early.unwrap_or_else(|| self.decide(&mut shared, &event));
         self.dispatch(&mut shared, outcome.deliveries);
@@ -122,5 +125,44 @@ impl Hub {
     // The state isn't left half changed by a panic in a task: each rule checks first and changes then.
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::Readings;
+
+    fn leaves(outbox: &Outbox) -> usize {
+        std::iter::from_fn(|| outbox.pop()).filter(|message| message.to_text().unwrap().contains("leave")).count()
+    }
+
+    #[tokio::test]
+    async fn a_crowd_that_does_not_read_is_gone_and_the_reader_is_told_of_each() {
+        const CROWD: usize = 2_000;
+        let limits = Limits { queued_messages: 3 * CROWD, ..Limits::default() };
+        let mut state = State::new(CROWD + 1, Readings::default(), limits.clone());
+        state.add_room("r");
+        let hub = Arc::new(Hub::new(state, limits, None));
+        let packet = |kind, user: &str| format!(r#"{{"type":"{kind}","data":{{"user_name":"{user}","room_name":"r","msg":"x"}}}}"#);
+
+        let (reader, outbox) = hub.connect();
+        hub.handle(Event::Text(reader, &packet("join", "reader"))).await;
+        let crowd: Vec<_> = (0..CROWD).map(|_| hub.connect()).collect();
+        for (connection, _) in &crowd {
+            hub.handle(Event::Text(*connection, &packet("join", &connection.0.to_string()))).await;
+        }
+        let mut told_of = 0;
+        while hub.visit(|_, outboxes| outboxes.len()) > 1 {
+            told_of += leaves(&outbox);
+            hub.handle(Event::Text(reader, &packet("msg", "reader"))).await;
+        }
+
+        for (connection, outbox) in &crowd {
+            assert_eq!(outbox.ended().await, Ending::Overflow);
+            hub.handle(Event::Text(*connection, &packet("join", "back again"))).await;
+        }
+        assert_eq!(told_of + leaves(&outbox), CROWD);
+        assert_eq!(hub.visit(|state, _| state.room("r").map(|room| room.taken())), Some(1));
     }
 }

@@ -110,3 +110,8 @@ pub async fn serve(
     tokio::join!(serve_http, serve_ws, stop_both);
     Ok(())
 }
+
+/// Compiles the example in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeExample;

@@ -25,7 +25,7 @@ pub struct Limits {
     pub request_time: Duration,
     /// How long an HTTP connection may wait between requests.
     pub idle: Duration,
-    /// How long a write may make no progress before the connection counts as dead.
+    /// How long the writing of one message may take before the connection counts as dead.
     pub write_stall: Duration,
     /// How long the goodbye of a connection, or of the whole server, may take.
     pub goodbye: Duration,

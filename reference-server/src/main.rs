@@ -22,10 +22,7 @@ fn main() -> ExitCode {
             return ExitCode::from(4);
         }
     };
-    let outcome = runtime.block_on(args::run(cli.serve));
-    // A read of standard input can't be cancelled; waiting for it would keep the process alive after its work.
-    runtime.shutdown_background();
-    match outcome {
+    match runtime.block_on(args::run(cli.serve)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprint!("error: {error}");

@@ -104,6 +104,11 @@ impl Outbox {
         self.lock().messages.len()
     }
 
+    pub(crate) fn holds_more_than(&self, messages: usize, bytes: usize) -> bool {
+        let queue = self.lock();
+        queue.messages.len() > messages || queue.bytes > bytes
+    }
+
     pub(crate) fn lift_limits(&self) {
         let mut queue = self.lock();
         queue.most_messages = usize::MAX;

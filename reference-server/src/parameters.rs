@@ -4,14 +4,20 @@ use crate::reading::{Params, Readings, StatusType};
 use axum::http::Method;
 use serde_json::Value;
 
+/// The methods that the reading allows, as the header `Allow` lists them.
+#[must_use]
+pub fn allowed(params: Params) -> &'static str {
+    match params {
+        Params::Any => "GET, HEAD, POST",
+        Params::GetQuery => "GET, HEAD",
+        Params::PostQuery | Params::PostForm | Params::PostJson => "POST",
+    }
+}
+
 /// Whether the reading allows the method at all.
 #[must_use]
 pub fn allows(params: Params, method: &Method) -> bool {
-    match *method {
-        Method::GET | Method::HEAD => matches!(params, Params::Any | Params::GetQuery),
-        Method::POST => params != Params::GetQuery,
-        _ => false,
-    }
+    allowed(params).split(", ").any(|allowed| allowed == method.as_str())
 }
 
 /// The parameters of one request. Those in the body come before those in the query.

@@ -37,7 +37,7 @@ enum End {
     Lost,
     /// The client broke the WebSocket protocol, or a limit.
     Violation(CloseCode),
-    /// A write made no progress for too long.
+    /// A write took too long.
     Stalled,
     EndedByServer(Ending),
 }

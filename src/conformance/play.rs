@@ -25,15 +25,15 @@ const AGAIN: Duration = Duration::from_millis(50);
 
 type Played<'a> = Pin<Box<dyn Future<Output = Result<(), Stop>> + Send + 'a>>;
 
-/// Plays steps in their order, up to the first that stops them. A need that is unmet by a wrong answer doesn't: the
-/// scenario goes on, and only if something else fails too, the need is blamed.
+/// Plays steps in their order, up to the first that stops them. A need that is unmet by a wrong answer doesn't, where it
+/// names its requirement: the scenario goes on, and only if something else fails too, the need is blamed.
 pub fn steps<'a>(stage: &'a Stage, steps: &'a [Step]) -> Played<'a> {
     Box::pin(async move {
         let mut unmet: Option<Stop> = None;
         for step in steps {
             match one(stage, step).await {
                 Ok(()) => {}
-                Err(stop) if stop.kind == StopKind::Mismatch && matches!(stop.claim, Claim::Needs(_)) && unmet.is_none() && !stage.in_fence => {
+                Err(stop) if stage.tolerant && stop.is_unmet_need() && unmet.is_none() => {
                     stage.note(format!("it went on although a step before it failed: {}", stop.failure.summary));
                     unmet = Some(stop);
                 }
@@ -181,6 +181,7 @@ async fn action(stage: &Stage, step: &Step) -> Result<(), Stop> {
         }
         Action::Eventually { within, steps } => {
             let deadline = Instant::now() + stage.world.timing.within(&step.claim).or(*within).unwrap_or(stage.timeout());
+            let stage = &stage.strict();
             loop {
                 match self::steps(stage, steps).await {
                     Err(stop) if Instant::now() >= deadline || matches!(stop.kind, StopKind::Broken | StopKind::Unknown) => return Err(stop),

@@ -61,9 +61,9 @@ async fn one(
     let nothing = alternatives.iter().position(|alternative| matches!(alternative.happening, Happening::Nothing));
     let found = match nothing {
         Some(nothing) => {
-            fence::pass(stage, &[], std::slice::from_ref(actor), None).await;
-            let found = search(&inbox.since(0));
-            Some(found.unwrap_or(Found::Match { index: usize::MAX, bindings: Bindings::new(), alternative: nothing }))
+            fence::pass(stage, &stage.actors, std::slice::from_ref(actor), None).await;
+            let quiet = unaccounted(stage, actor).is_empty();
+            search(&inbox.since(0)).or(quiet.then_some(Found::Match { index: usize::MAX, bindings: Bindings::new(), alternative: nothing }))
         }
         None => inbox.wait(deadline, search).await,
     };
@@ -104,6 +104,13 @@ fn search(stage: &Stage, actor: &ActorState, alternatives: &[Alternative], arriv
     }
     let over = arrivals.iter().any(|arrival| matches!(arrival.what, Incoming::End(_)));
     over.then_some(Found::Over)
+}
+
+/// The data messages that came and that no step has accounted for, but for those of fences.
+fn unaccounted(stage: &Stage, actor: &ActorState) -> Vec<Arrival> {
+    let prefix = stage.world.token_prefix();
+    let untaken = actor.untaken().into_iter().map(|(_, arrival)| arrival);
+    untaken.filter(|arrival| matches!(arrival.what, Incoming::Text(_) | Incoming::Binary(_)) && !is_fence(arrival, &prefix)).collect()
 }
 
 fn is_fence(arrival: &Arrival, prefix: &str) -> bool {
@@ -255,16 +262,12 @@ pub async fn nothing_more(stage: &Stage, step: &Step, nothing: &NothingMore) -> 
         None => stage.actors.clone(),
     };
     fence::pass(stage, &senders, &observers, place).await;
-    let prefix = stage.world.token_prefix();
     for actor in &observers {
         let mut unwanted = Vec::new();
-        for (_, arrival) in actor.untaken() {
-            if is_fence(&arrival, &prefix) {
-                continue;
-            }
+        for arrival in unaccounted(stage, actor) {
             let counts = match &nothing.of {
                 Some(happening) => holds(stage, happening, &arrival, &[]).map_err(|unbound| Stop::unbound(step, &unbound))?.is_ok(),
-                None => matches!(arrival.what, Incoming::Text(_) | Incoming::Binary(_)),
+                None => true,
             };
             if counts {
                 unwanted.push(near_miss(stage, actor, &arrival, Vec::new()));

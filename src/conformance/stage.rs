@@ -177,6 +177,8 @@ pub struct Stage {
     proved: Arc<Mutex<HashMap<RequirementId, usize>>>,
     /// These are a fence's steps.
     pub in_fence: bool,
+    /// A need that is unmet by a wrong answer doesn't stop the steps.
+    pub tolerant: bool,
 }
 
 impl Stage {
@@ -195,6 +197,7 @@ impl Stage {
             notes: Arc::default(),
             proved: Arc::default(),
             in_fence: false,
+            tolerant: true,
         }
     }
 
@@ -264,7 +267,13 @@ impl Stage {
         inner.locals = vec![("actor".to_owned(), Value::String(actor.user.clone())), ("token".to_owned(), Value::String(token))];
         inner.locals.extend(place.map(|place| ("place".to_owned(), place)));
         inner.in_fence = true;
+        inner.tolerant = false;
         inner
+    }
+
+    /// The same stage, in which every step that fails stops the steps.
+    pub fn strict(&self) -> Self {
+        Self { tolerant: false, ..self.clone() }
     }
 
     pub fn note(&self, note: impl Into<String>) {

@@ -42,6 +42,11 @@ impl Stop {
 }
 
 impl Stop {
+    /// An answer came, but not the one that a named requirement asks for: the scenario may still get to its point.
+    pub fn is_unmet_need(&self) -> bool {
+        self.kind == StopKind::Mismatch && matches!(&self.claim, Claim::Needs(ids) if !ids.is_empty())
+    }
+
     /// A scenario whose names can't be made.
     pub fn unnamed(scenario: &Scenario, unbound: &Unbound) -> Self {
         let place = StepPlace { place: scenario.span.to_string(), excerpt: excerpt(&scenario.span), through: Vec::new() };

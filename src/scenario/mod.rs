@@ -7,6 +7,7 @@ pub mod file;
 pub mod lower;
 pub mod pattern;
 pub mod protocol;
+pub mod select;
 pub mod source;
 pub mod step;
 pub mod template;

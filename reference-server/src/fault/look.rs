@@ -15,14 +15,6 @@ pub const LATE: Duration = Duration::from_secs(4);
 /// Longer than any name that a client could have.
 const LONGEST_NAME: usize = usize::MAX;
 
-/// The connection that caused the event.
-pub fn cause(event: &Event<'_>) -> Option<ConnectionId> {
-    match event {
-        Event::Request(_) => None,
-        Event::Text(from, _) | Event::Binary(from) | Event::Gone(from) => Some(*from),
-    }
-}
-
 /// A text message that is JSON, valid packet or not.
 pub fn json(event: &Event<'_>) -> Option<(ConnectionId, Value)> {
     match event {
@@ -124,7 +116,7 @@ pub fn carried(delivery: &Delivery) -> Value {
 
 /// The packets of the outcome that satisfy the test.
 pub fn sent<'a>(outcome: &'a Outcome, test: fn(&Value) -> bool) -> impl Iterator<Item = Value> + 'a {
-    outcome.deliveries.iter().map(carried).filter(move |packet| test(packet))
+    outcome.deliveries.iter().map(carried).filter(test)
 }
 
 /// Changes the packets that go to some of the recipients. The closure says whether it changed anything.

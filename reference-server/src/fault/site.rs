@@ -3,6 +3,7 @@
 use super::Fault;
 use crate::event::Delivery;
 use crate::hub::{Hub, Outboxes};
+use crate::limits::Limits;
 use crate::outbox::Ending;
 use crate::room::ConnectionId;
 use crate::state::State;
@@ -22,6 +23,11 @@ pub struct Site<'a> {
 impl<'a> Site<'a> {
     pub(crate) fn new(state: &'a mut State, outboxes: &'a mut Outboxes, hub: &'a Arc<Hub>, fault: &'a Fault) -> Self {
         Self { state, outboxes, hub, fault }
+    }
+
+    /// The limits of the correct server.
+    pub fn limits(&self) -> &Limits {
+        &self.hub.limits
     }
 
     /// Counts one deviation.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::reading::Population;
 
 const ANN: ConnectionId = ConnectionId(1);
 const BOB: ConnectionId = ConnectionId(2);
@@ -234,4 +235,57 @@ fn the_limits_hold() {
     assert_eq!(ws(&mut state, ANN, "join", "ann", "s"), ["[1]: error//too many rooms"]);
     let long = "x".repeat(1_025);
     assert_eq!(ws(&mut state, ANN, "join", &long, "s"), ["[1]: error//illegal data"]);
+}
+
+/// Every listener is in the room under names that have places, and knows that it is; nobody is in beyond the capacity.
+fn check_invariants(state: &mut State, connections: &[ConnectionId]) {
+    let capacity = state.capacity;
+    let rooms: Vec<String> = state.rooms_mut().keys().cloned().collect();
+    for name in &rooms {
+        let room = state.room(name).unwrap();
+        assert!(room.taken() <= capacity);
+        for connection in connections {
+            let names = room.names_of(*connection);
+            assert_eq!(room.listeners().contains(connection), !names.is_empty());
+            assert_eq!(state.rooms_of(*connection).any(|room| room == name), !names.is_empty());
+            assert!(names.iter().all(|user| room.has_place(user) && room.connections_of(user) > 0));
+        }
+        assert!(room.population(Population::Http) <= room.population(Population::Either));
+        assert!(room.population(Population::Ws) <= room.population(Population::Either));
+    }
+}
+
+#[test]
+fn whatever_happens_the_rooms_stay_consistent() {
+    let variants: [&[(&str, &str)]; 4] = [
+        &[],
+        &[("R-REJOIN", "again"), ("R-RELEASE", "room-when-empty"), ("R-TWO-ROOMS", "moves")],
+        &[("R-SAME-NAME", "refused"), ("R-MISSING-ROOM", "made"), ("R-REENTRY", "create")],
+        &[("R-TWO-ROOMS", "refused"), ("R-ENTRY-ORDER", "http-first"), ("R-FIRST", "by-order"), ("R-AUDIENCE", "sender")],
+    ];
+    let mut random = 7_u64;
+    let mut pick = |many: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(random >> 33).unwrap() % many
+    };
+    for pinned in variants {
+        let mut state = state(pinned);
+        let connections = [ANN, BOB, CID];
+        for _ in 0..3_000 {
+            let (room, user) = (["r", "s", "t"][pick(3)], ["ann", "bob", "cid"][pick(3)]);
+            let from = connections[pick(3)];
+            match pick(8) {
+                0 => drop(state.create(room)),
+                1 => drop(http(&mut state, room, user, "0")),
+                2 => drop(http(&mut state, room, user, "1")),
+                3 => drop(state.gone(from)),
+                4 => drop(ws(&mut state, from, "leave", user, room)),
+                5 => drop(ws(&mut state, from, "msg", user, room)),
+                _ => drop(ws(&mut state, from, "join", user, room)),
+            }
+            check_invariants(&mut state, &connections);
+        }
+        connections.into_iter().for_each(|connection| drop(state.gone(connection)));
+        check_invariants(&mut state, &connections);
+    }
 }

@@ -7,6 +7,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::MaybeTlsStream;
 
+/// Within this time a server that deals with a packet at all has answered, or its fault has fired.
+const STALL: Duration = Duration::from_secs(2);
+
 async fn start(fault: &Fault) -> Server {
     Server::start(Config { fault: Some(fault.clone()), rooms: vec!["lobby".to_owned()], ..Config::default() }).await
 }
@@ -97,13 +100,13 @@ async fn with_a_slow_reader(fault: &Fault) -> (Server, Client, Client) {
     .await;
     let deaf = server.enter("lobby", "deaf").await;
     let mut ann = server.enter("lobby", "ann").await;
-    let text = "x".repeat(256 << 10);
-    for _ in 0..500 {
+    let text = "x".repeat(64 << 10);
+    for _ in 0..2_000 {
         if fault.firings() > 0 {
             break;
         }
         ann.say("msg", "ann", "lobby", &text).await;
-        let answer = tokio::time::timeout(Duration::from_secs(1), ann.receive()).await;
+        let answer = tokio::time::timeout(STALL, ann.receive()).await;
         assert!(answer.is_ok_and(|packet| packet["type"] == "msg") || fault.firings() > 0);
     }
     assert!(fault.firings() > 0);

@@ -96,3 +96,46 @@ async fn strangers_and_impostors_are_refused() {
     }
     ann.nothing_more().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_rooms_at_once_lose_nothing() {
+    const ROOMS: usize = 20;
+    const MEMBERS: usize = 10;
+    const MESSAGES: usize = 20;
+    let rooms = (0..ROOMS).map(|room| format!("room {room}")).collect();
+    let server = Server::start(Config { rooms, ..Config::default() }).await;
+    let mut tasks = Vec::new();
+    for room in (0..ROOMS).map(|room| format!("room {room}")) {
+        let mut members = Vec::new();
+        for member in 0..MEMBERS {
+            members.push((server.enter(&room, &member.to_string()).await, member));
+        }
+        for (mut client, member) in members {
+            let room = room.clone();
+            tasks.push(tokio::spawn(async move {
+                for number in 0..MESSAGES {
+                    client.say("msg", &member.to_string(), &room, &number.to_string()).await;
+                }
+                let mut next = [0; MEMBERS];
+                while next != [MESSAGES; MEMBERS] {
+                    let packet = client.receive().await;
+                    if packet["type"] == "user" {
+                        continue;
+                    }
+                    assert_eq!(packet["data"]["room_name"], room);
+                    let sender: usize = packet["data"]["user_name"].as_str().unwrap().parse().unwrap();
+                    assert_eq!(packet["data"]["msg"], next[sender].to_string());
+                    next[sender] += 1;
+                }
+                client
+            }));
+        }
+    }
+    let mut clients = Vec::new();
+    for task in tasks {
+        clients.push(task.await.unwrap());
+    }
+    for client in &mut clients {
+        client.nothing_more().await;
+    }
+}

@@ -81,6 +81,8 @@ async fn what_cannot_be_used_is_refused_in_json() {
     check(room("room_name=%zz&user_name=%ff&status=1"), 200, "invalid room").await;
 
     check(server.request("GET", "/nowhere"), 404, "no such path").await;
+    let other_method = server.request("DELETE", "/chatroom/list").send().await.unwrap();
+    assert_eq!(other_method.headers()["allow"], "GET, HEAD, POST");
     check(server.request("DELETE", "/chatroom/list"), 405, "method not allowed").await;
     check(server.request("POST", "/chatroom/create").body(vec![b'x'; 300 << 10]), 413, "body too large").await;
     let long_query = format!("/chatroom/create?room_name={}", "x".repeat(60_000));

@@ -3,7 +3,7 @@
 use crate::event::{Delivery, Event, Outcome};
 use crate::fault::Site;
 use crate::fault::deviation::{Deviation, after, before};
-use crate::fault::look::{LATE, cause, delay, edit, field, is_later_other, is_msg, is_user, packet, repeat, sent, withhold};
+use crate::fault::look::{LATE, delay, edit, field, is_later_other, is_msg, is_user, packet, repeat, sent, withhold};
 use crate::fault::registry::{Spec, spec};
 use crate::packet::{self as packets, Activity, Kind};
 use crate::room::ConnectionId;
@@ -21,10 +21,10 @@ pub const SPECS: &[Spec] = &[
         "LEAVE-1",
         &["FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "FLOW-LIFE"],
         "a leaver is not answered; the others are told",
-        || after(|_, event, outcome| withhold(outcome, |packet| is_user(packet, "leave"), |to, _| Some(to) == cause(event))),
+        || after(|_, event, outcome| withhold(outcome, |packet| is_user(packet, "leave"), |to, _| Some(to) == event.connection())),
     ),
     spec("leaver-answered-late", "LEAVE-1", &["FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "FLOW-LIFE"], "a leaver is answered after 4 s", || {
-        after(|site, event, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "leave"), |to| Some(to) == cause(event)))
+        after(|site, event, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "leave"), |to| Some(to) == event.connection()))
     }),
     spec("leave-called-left", "LEAVE-1", &["LEAVE-2", "FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "FLOW-LIFE"], "leaving is called `left`", || {
         after(|_, _, outcome| {
@@ -44,7 +44,7 @@ pub const SPECS: &[Spec] = &[
         "a leaver's connection is closed in place of an answer",
         || {
             after(|site, event, outcome| {
-                let from = cause(event).filter(|_| sent(outcome, |packet| is_user(packet, "leave")).next().is_some());
+                let from = event.connection().filter(|_| sent(outcome, |packet| is_user(packet, "leave")).next().is_some());
                 let Some(from) = from.filter(|_| matches!(event, Event::Text(..))) else { return false };
                 site.cut(from);
                 withhold(outcome, |_| true, |to, _| to == from)
@@ -52,13 +52,15 @@ pub const SPECS: &[Spec] = &[
         },
     ),
     spec("third-member-not-told-of-leave", "LEAVE-2", &["FLOW-LIFE"], "only one of the members who stay is told of a leave", || {
-        after(|_, event, outcome| withhold(outcome, |packet| is_user(packet, "leave"), |to, told| is_later_other(to, told, cause(event))))
+        after(|_, event, outcome| {
+            withhold(outcome, |packet| is_user(packet, "leave"), |to, told| is_later_other(to, told, event.connection()))
+        })
     }),
     spec("members-told-twice-of-leave", "LEAVE-2", &["FLOW-LIFE"], "the members who stay are told of a leave twice", || {
-        after(|_, event, outcome| repeat(outcome, |packet| is_user(packet, "leave"), |to| Some(to) != cause(event)))
+        after(|_, event, outcome| repeat(outcome, |packet| is_user(packet, "leave"), |to| Some(to) != event.connection()))
     }),
     spec("members-told-late-of-leave", "LEAVE-2", &["FLOW-LIFE"], "the members who stay are told of a leave after 4 s", || {
-        after(|site, event, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "leave"), |to| Some(to) != cause(event)))
+        after(|site, event, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "leave"), |to| Some(to) != event.connection()))
     }),
     spec("messages-after-leaving", "LEAVE-3", &["MSG-3", "FLOW-LIFE"], "messages still reach those who have left", || {
         follow_the_leavers(is_msg)

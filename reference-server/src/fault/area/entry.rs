@@ -2,7 +2,7 @@
 
 use crate::fault::deviation::{after, before};
 use crate::fault::look::{
-    LATE, carried, cause, delay, edit, edit_for, error, field, is_later_other, is_msg, is_user, packet, repeat, send, sent, withhold,
+    LATE, carried, delay, edit, edit_for, error, field, is_later_other, is_msg, is_user, packet, repeat, send, sent, withhold,
 };
 use crate::fault::registry::{Spec, spec};
 use crate::packet::Kind;
@@ -29,7 +29,7 @@ pub const SPECS: &[Spec] = &[
         || after(|_, _, outcome| edit(outcome, |packet| is_user(packet, "create") && swap_names(packet))),
     ),
     spec("creator-unanswered", "JOIN-1", &["FLOW-CREATE", "FLOW-LIFE"], "the creator's join is not answered", || {
-        after(|_, event, outcome| withhold(outcome, |packet| is_user(packet, "create"), |to, _| Some(to) == cause(event)))
+        after(|_, event, outcome| withhold(outcome, |packet| is_user(packet, "create"), |to, _| Some(to) == event.connection()))
     }),
     spec("creator-answered-late", "JOIN-1", &["FLOW-CREATE", "FLOW-LIFE"], "the creator's join is answered after 4 s", || {
         after(|site, _, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "create"), |_| true))
@@ -47,16 +47,16 @@ pub const SPECS: &[Spec] = &[
     }),
     spec("joiner-names-swapped", "JOIN-2", &["FLOW-JOIN", "FLOW-LIFE"], "in the answer to a joiner user and room are swapped", || {
         after(|_, event, outcome| {
-            let is_joiner = |to| Some(to) == cause(event);
+            let is_joiner = |to| Some(to) == event.connection();
             edit_for(outcome, is_joiner, |packet| is_user(packet, "join") && swap_names(packet))
         })
     }),
     spec("joiner-unanswered", "JOIN-2", &["FLOW-JOIN", "FLOW-LIFE"], "a joiner is not answered; the others are told", || {
-        after(|_, event, outcome| withhold(outcome, |packet| is_user(packet, "join"), |to, _| Some(to) == cause(event)))
+        after(|_, event, outcome| withhold(outcome, |packet| is_user(packet, "join"), |to, _| Some(to) == event.connection()))
     }),
     spec("joiner-gets-own-msg", "JOIN-2", &["FLOW-JOIN", "FLOW-LIFE"], "the answer to a joiner carries the `msg` that it sent", || {
         after(|_, event, outcome| {
-            let is_joiner = |to| Some(to) == cause(event);
+            let is_joiner = |to| Some(to) == event.connection();
             edit_for(outcome, is_joiner, |packet| is_user(packet, "join") && set(packet, "msg", ""))
         })
     }),
@@ -96,24 +96,24 @@ pub const SPECS: &[Spec] = &[
         "only one of the members who are in the room is told of a join",
         || {
             after(|_, event, outcome| {
-                withhold(outcome, |packet| is_user(packet, "join"), |to, told| is_later_other(to, told, cause(event)))
+                withhold(outcome, |packet| is_user(packet, "join"), |to, told| is_later_other(to, told, event.connection()))
             })
         },
     ),
     spec("members-told-wrong-room", "JOIN-3", &["FLOW-LIFE"], "the members are told of a join with the wrong room", || {
         after(|_, event, outcome| {
-            let is_other = |to| Some(to) != cause(event);
+            let is_other = |to| Some(to) != event.connection();
             edit_for(outcome, is_other, |packet| is_user(packet, "join") && set(packet, "room_name", "lobby"))
         })
     }),
     spec("members-told-late-of-join", "JOIN-3", &["FLOW-LIFE"], "the members are told of a join after 4 s", || {
-        after(|site, event, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "join"), |to| Some(to) != cause(event)))
+        after(|site, event, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "join"), |to| Some(to) != event.connection()))
     }),
     spec("members-told-twice-of-join", "JOIN-4", &["FLOW-LIFE"], "the members are told of a join twice", || {
-        after(|_, event, outcome| repeat(outcome, |packet| is_user(packet, "join"), |to| Some(to) != cause(event)))
+        after(|_, event, outcome| repeat(outcome, |packet| is_user(packet, "join"), |to| Some(to) != event.connection()))
     }),
     spec("joiner-answered-twice", "JOIN-4", &["FLOW-LIFE"], "a joiner is answered twice", || {
-        after(|_, event, outcome| repeat(outcome, |packet| is_user(packet, "join"), |to| Some(to) == cause(event)))
+        after(|_, event, outcome| repeat(outcome, |packet| is_user(packet, "join"), |to| Some(to) == event.connection()))
     }),
     spec("creator-answered-twice", "JOIN-4", &["FLOW-LIFE"], "the creator is answered by `create`, then by `join`", || {
         after(|_, _, outcome| {
@@ -135,7 +135,7 @@ pub const SPECS: &[Spec] = &[
             for entry in entries {
                 let before = joined.entry(field(&entry, "room_name").to_owned()).or_default();
                 for packet in before.iter() {
-                    outcome.deliveries.extend(send(cause(event).into_iter().collect(), packet).deliveries);
+                    outcome.deliveries.extend(send(event.connection().into_iter().collect(), packet).deliveries);
                     told = true;
                 }
                 before.push(entry);
@@ -168,7 +168,7 @@ pub const SPECS: &[Spec] = &[
             }
             let entered = sent(outcome, |packet| is_user(packet, "join")).next();
             let Some(old) = entered.and_then(|packet| last.get(field(&packet, "room_name"))) else { return false };
-            outcome.deliveries.extend(send(cause(event).into_iter().collect(), old).deliveries);
+            outcome.deliveries.extend(send(event.connection().into_iter().collect(), old).deliveries);
             true
         })
     }),

@@ -2,7 +2,7 @@
 
 use crate::event::{Delivery, Event, Outcome};
 use crate::fault::deviation::{Deviation, after, before};
-use crate::fault::look::{carried, cause, cut, edit, error, is_error, json, silence, withhold};
+use crate::fault::look::{carried, cut, edit, error, is_error, json, silence, withhold};
 use crate::fault::registry::{Spec, spec};
 use crate::packet::Activity;
 use crate::room::ConnectionId;
@@ -90,10 +90,8 @@ pub const SPECS: &[Spec] = &[
             Some(Outcome::from(vec![Delivery { to: room.listeners(), message: packets::msg(user, room_name, "") }]))
         })
     }),
-    spec("empty-msg-is-invalid-data", "ERR-10", &[], "an empty text is `invalid data`", || {
-        reply(|packet| only_msg_blank(packet), Some("invalid data"))
-    }),
-    spec("empty-msg-ignored", "ERR-10", &[], "an empty text is ignored", || reply(|packet| only_msg_blank(packet), None)),
+    spec("empty-msg-is-invalid-data", "ERR-10", &[], "an empty text is `invalid data`", || reply(only_msg_blank, Some("invalid data"))),
+    spec("empty-msg-ignored", "ERR-10", &[], "an empty text is ignored", || reply(only_msg_blank, None)),
     spec("null-data-cuts", "ERR-11", &["ERR-13"], "null as data ends the connection", || {
         before(|site, event| {
             let (from, packet) = json(event)?;
@@ -111,7 +109,7 @@ pub const SPECS: &[Spec] = &[
     }),
     spec("error-to-the-room", "ERR-12", &[], "an error goes to everybody in the culprit's rooms", || {
         after(|site, event, outcome| {
-            let Some(culprit) = cause(event) else { return false };
+            let Some(culprit) = event.connection() else { return false };
             let rooms: Vec<_> = site.state.rooms_of(culprit).filter_map(|room| site.state.room(room)).collect();
             let mates: Vec<_> = rooms.iter().flat_map(|room| room.listeners()).collect();
             widen_errors(outcome, &mates)
@@ -125,7 +123,7 @@ pub const SPECS: &[Spec] = &[
     }),
     spec("error-cuts", "ERR-13", &[], "after an error packet the connection ends", || {
         after(|site, event, outcome| {
-            let culprit = cause(event).filter(|_| outcome.deliveries.iter().any(|sent| is_error(&carried(sent))));
+            let culprit = event.connection().filter(|_| outcome.deliveries.iter().any(|sent| is_error(&carried(sent))));
             let Some(culprit) = culprit else { return false };
             site.cut_later(culprit);
             true
@@ -134,7 +132,7 @@ pub const SPECS: &[Spec] = &[
     spec("third-error-cuts", "ERR-13", &[], "after three errors the connection ends", || {
         let errors: Mutex<HashMap<ConnectionId, usize>> = Mutex::default();
         after(move |site, event, outcome| {
-            let culprit = cause(event).filter(|_| outcome.deliveries.iter().any(|sent| is_error(&carried(sent))));
+            let culprit = event.connection().filter(|_| outcome.deliveries.iter().any(|sent| is_error(&carried(sent))));
             let Some(culprit) = culprit else { return false };
             let mut errors = errors.lock().unwrap_or_else(PoisonError::into_inner);
             let count = errors.entry(culprit).or_default();
@@ -147,7 +145,7 @@ pub const SPECS: &[Spec] = &[
     }),
     spec("error-ends-membership", "ERR-13", &["ROOM-9"], "who causes an error is out of its rooms", || {
         after(|site, event, outcome| {
-            let culprit = cause(event).filter(|_| outcome.deliveries.iter().any(|sent| is_error(&carried(sent))));
+            let culprit = event.connection().filter(|_| outcome.deliveries.iter().any(|sent| is_error(&carried(sent))));
             let Some(culprit) = culprit else { return false };
             let was_member = site.state.rooms_of(culprit).next().is_some();
             site.state.gone(culprit);

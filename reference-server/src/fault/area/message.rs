@@ -3,7 +3,7 @@
 use crate::event::{Delivery, Event, Outcome};
 use crate::fault::Site;
 use crate::fault::deviation::{Deviation, after, before};
-use crate::fault::look::{LATE, cause, cut, delay, edit, edit_for, field, is_later_other, is_msg, is_user, packet, repeat, sent, withhold};
+use crate::fault::look::{LATE, cut, delay, edit, edit_for, field, is_later_other, is_msg, is_user, packet, repeat, sent, withhold};
 use crate::fault::registry::{Spec, spec};
 use crate::packet::{self as packets, Kind};
 use crate::room::ConnectionId;
@@ -18,13 +18,13 @@ const HELD_AT_MOST: Duration = Duration::from_millis(300);
 
 pub const SPECS: &[Spec] = &[
     spec("sender-gets-no-copy", "MSG-1", &["MSG-2", "FLOW-LIFE"], "the sender doesn't get its own message", || {
-        after(|_, event, outcome| withhold(outcome, is_msg, |to, _| Some(to) == cause(event)))
+        after(|_, event, outcome| withhold(outcome, is_msg, |to, _| Some(to) == event.connection()))
     }),
     spec("sender-is-me", "MSG-1", &["FLOW-LIFE"], "in the sender's copy the user is called `me`", || {
         after(|_, event, outcome| {
             edit_for(
                 outcome,
-                |to| Some(to) == cause(event),
+                |to| Some(to) == event.connection(),
                 |packet| {
                     if is_msg(packet) {
                         packet["data"]["user_name"] = json!("me");
@@ -35,7 +35,7 @@ pub const SPECS: &[Spec] = &[
         })
     }),
     spec("sender-copy-late", "MSG-1", &["MSG-2", "FLOW-LIFE"], "the sender gets its own message after 4 s", || {
-        after(|site, event, outcome| delay(site, outcome, LATE, is_msg, |to| Some(to) == cause(event)))
+        after(|site, event, outcome| delay(site, outcome, LATE, is_msg, |to| Some(to) == event.connection()))
     }),
     spec("message-as-user", "MSG-1", &["MSG-2", "FLOW-LIFE"], "messages are sent on with the type `user`", || {
         after(|_, _, outcome| {
@@ -49,35 +49,35 @@ pub const SPECS: &[Spec] = &[
         })
     }),
     spec("third-member-misses-message", "MSG-2", &["FLOW-LIFE"], "beside the sender only one member gets a message", || {
-        after(|_, event, outcome| withhold(outcome, is_msg, |to, told| is_later_other(to, told, cause(event))))
+        after(|_, event, outcome| withhold(outcome, is_msg, |to, told| is_later_other(to, told, event.connection())))
     }),
     spec("message-twice", "MSG-2", &["FLOW-LIFE"], "the other members get two copies", || {
-        after(|_, event, outcome| repeat(outcome, is_msg, |to| Some(to) != cause(event)))
+        after(|_, event, outcome| repeat(outcome, is_msg, |to| Some(to) != event.connection()))
     }),
     spec("sender-gets-two-copies", "MSG-2", &["FLOW-LIFE"], "the sender gets two copies", || {
-        after(|_, event, outcome| repeat(outcome, is_msg, |to| Some(to) == cause(event)))
+        after(|_, event, outcome| repeat(outcome, is_msg, |to| Some(to) == event.connection()))
     }),
     spec("message-late", "MSG-2", &["FLOW-LIFE"], "the other members get a message after 4 s", || {
-        after(|site, event, outcome| delay(site, outcome, LATE, is_msg, |to| Some(to) != cause(event)))
+        after(|site, event, outcome| delay(site, outcome, LATE, is_msg, |to| Some(to) != event.connection()))
     }),
     spec("tenth-message-lost", "MSG-2", &["MSG-5"], "every tenth message of the server reaches its sender alone", || {
         let count = AtomicUsize::new(0);
         after(move |_, event, outcome| {
             let messages = sent(outcome, is_msg).count();
             let is_tenth = messages > 0 && count.fetch_add(messages, Ordering::Relaxed) % 10 == 9;
-            is_tenth && withhold(outcome, is_msg, |to, _| Some(to) != cause(event))
+            is_tenth && withhold(outcome, is_msg, |to, _| Some(to) != event.connection())
         })
     }),
     spec("joiner-misses-first-message", "MSG-2", &["FLOW-LIFE"], "the first message after a join doesn't reach who joined", || {
         let fresh: Mutex<HashMap<String, ConnectionId>> = Mutex::default();
         after(move |_, event, outcome| {
             let mut fresh = fresh.lock().unwrap_or_else(PoisonError::into_inner);
-            for (packet, from) in sent(outcome, |packet| is_user(packet, "join")).zip(cause(event)) {
+            for (packet, from) in sent(outcome, |packet| is_user(packet, "join")).zip(event.connection()) {
                 fresh.insert(field(&packet, "room_name").to_owned(), from);
             }
             let Some(packet) = sent(outcome, is_msg).next() else { return false };
             let Some(missing) = fresh.remove(field(&packet, "room_name")) else { return false };
-            Some(missing) != cause(event) && withhold(outcome, is_msg, |to, _| to == missing)
+            Some(missing) != event.connection() && withhold(outcome, is_msg, |to, _| to == missing)
         })
     }),
     spec("leak-into-other-rooms", "MSG-3", &["FLOW-LIFE"], "a message reaches the members of all rooms", || {
@@ -153,7 +153,8 @@ fn texts(change: fn(&str) -> String) -> Arc<dyn Deviation> {
 }
 
 fn cut_at(text: &str, longest: usize) -> String {
-    text[..text.floor_char_boundary(longest)].to_owned()
+    let boundary = (0..=longest.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text[..boundary.unwrap_or_default()].to_owned()
 }
 
 fn widen(outcome: &mut Outcome, to: &HashSet<ConnectionId>) -> bool {
@@ -193,7 +194,7 @@ struct Speaker {
 
 impl Deviation for PairsSwapped {
     fn after(&self, site: &mut Site<'_>, event: &Event<'_>, outcome: &mut Outcome) {
-        let Some(from) = cause(event).filter(|_| sent(outcome, is_msg).next().is_some()) else {
+        let Some(from) = event.connection().filter(|_| sent(outcome, is_msg).next().is_some()) else {
             return;
         };
         let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);

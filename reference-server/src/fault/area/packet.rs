@@ -3,7 +3,7 @@
 use crate::event::{Delivery, Event, Outcome};
 use crate::fault::Site;
 use crate::fault::deviation::{after, before};
-use crate::fault::look::{cause, edit, edit_for, field, is_error, is_msg, is_user, json, replace};
+use crate::fault::look::{edit, edit_for, field, is_error, is_msg, is_user, json, replace};
 use crate::fault::registry::{Spec, spec};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -15,7 +15,7 @@ pub const SPECS: &[Spec] = &[
         after(|_, event, outcome| {
             edit_for(
                 outcome,
-                |to| Some(to) != cause(event),
+                |to| Some(to) != event.connection(),
                 |packet| {
                     let found = packet["type"] == "user";
                     if found {
@@ -66,7 +66,7 @@ pub const SPECS: &[Spec] = &[
         let greeted = std::sync::Mutex::new(std::collections::HashSet::new());
         after(move |_, event, outcome| {
             let mut greeted = greeted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let Some(from) = cause(event).filter(|from| greeted.insert(*from)) else { return false };
+            let Some(from) = event.connection().filter(|from| greeted.insert(*from)) else { return false };
             let message = Message::text("welcome");
             outcome.deliveries.insert(0, Delivery { to: vec![from], message });
             true
@@ -74,7 +74,7 @@ pub const SPECS: &[Spec] = &[
     }),
     spec("user-name-missing", "PKT-2", &["JOIN-3", "LEAVE-2"], "`user` packets for the other members lack user_name", || {
         after(|_, event, outcome| {
-            edit_for(outcome, |to| Some(to) != cause(event), |packet| packet["type"] == "user" && remove(packet, "user_name"))
+            edit_for(outcome, |to| Some(to) != event.connection(), |packet| packet["type"] == "user" && remove(packet, "user_name"))
         })
     }),
     spec("room-name-missing", "PKT-2", &["MSG-1", "MSG-2"], "`msg` packets lack room_name", || {
@@ -175,7 +175,7 @@ fn remove(packet: &mut Value, field: &str) -> bool {
 fn retype(outcome: &mut Outcome, event: &Event<'_>, activity: &str) -> bool {
     edit_for(
         outcome,
-        |to| Some(to) != cause(event),
+        |to| Some(to) != event.connection(),
         |packet| {
             let found = is_user(packet, activity);
             if found {

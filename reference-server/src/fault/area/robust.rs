@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How many messages wait for a member before it counts as slow.
-const SLOW: usize = 32;
+const SLOW: usize = 16;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 pub const SPECS: &[Spec] = &[
@@ -70,7 +70,7 @@ impl Deviation for QueueUnbounded {
         for connection in outcome.deliveries.iter().flat_map(|delivery| &delivery.to) {
             if let Some(outbox) = site.outboxes.get(connection) {
                 outbox.lift_limits();
-                if outbox.backlog() > SLOW {
+                if outbox.holds_more_than(site.limits().queued_messages, site.limits().queued_bytes) {
                     site.fire();
                 }
             }

@@ -1,0 +1,130 @@
+//! `chatspec check`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::suite::SuiteArgs;
+use super::target::{TargetArgs, quote, waits};
+use super::{Ended, Usage};
+use crate::conformance::{self, Plan, Timing};
+use crate::report::jsonl::JsonLines;
+use crate::report::progress::Progress;
+use crate::report::terminal::{Terminal, Verbosity};
+use crate::scenario::select::select;
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    target: TargetArgs,
+
+    /// Fail on SHOULD and ROBUST too
+    #[arg(long)]
+    strict: bool,
+    /// Only these scenarios: a scenario, a requirement, an area (http, ws, flows, robustness), a level or a glob; may be repeated
+    #[arg(long, value_name = "SELECTOR")]
+    only: Vec<String>,
+    /// Not these scenarios; may be repeated
+    #[arg(long, value_name = "SELECTOR")]
+    skip: Vec<String>,
+    /// How many scenarios run at once
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    jobs: u64,
+    /// How long each wait may take
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = positive)]
+    timeout: Duration,
+    /// How long the whole run may take
+    #[arg(long, value_name = "DURATION", default_value = "120s", value_parser = positive)]
+    max_time: Duration,
+    /// Another limit for the waits that prove a requirement, such as GONE-2=10s; may be repeated
+    #[arg(long, value_name = "ID=DURATION")]
+    within: Vec<String>,
+    /// Decides the order of the scenarios and part of the names; a new one in each run unless given
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Play every scenario N times; one whose outcomes differ is flaky, and no pass
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    repeat: u32,
+    #[command(flatten)]
+    suite: SuiteArgs,
+    /// Write the event log, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Show every requirement and scenario, and the transcript of each
+    #[arg(long, short)]
+    verbose: bool,
+    /// Show violations and the verdict only
+    #[arg(long, short, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+fn positive(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| format!("{error} (such as `500ms` or `3s`)"))?;
+    if duration.is_zero() { Err("it must be more than nothing".into()) } else { Ok(duration) }
+}
+
+pub async fn run(args: CheckArgs) -> Ended {
+    let protocol = Arc::new(args.suite.load()?);
+    let selected = select(&protocol, &args.only, &args.skip).map_err(|error| Usage(error.to_string()))?;
+    let timing = Timing { timeout: args.timeout, max_time: args.max_time, within: waits(&args.within, &protocol)? };
+    let mut json = args.json.as_deref().map(JsonLines::create).transpose().map_err(|error| Usage(error.to_string()))?;
+    let target = args.target.resolve(&protocol).await?;
+    let seed = args.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
+    let plan = Plan {
+        protocol: protocol.clone(),
+        selected,
+        target: target.spec.clone(),
+        timing,
+        pins: target.pins.clone(),
+        jobs: usize::try_from(args.jobs).unwrap_or(1),
+        repeat: args.repeat,
+        seed,
+        strict: args.strict,
+        reproduce: reproduce(&args, &target.options, seed),
+    };
+    let verbosity = match (args.quiet, args.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    };
+    let mut terminal = Terminal::new(protocol, verbosity, args.strict);
+    let mut progress = Progress::new(verbosity == Verbosity::Quiet);
+    let interrupt = async {
+        // Without a handler for it, Ctrl-C ends the process as usual.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let verdicts = conformance::run(&plan, interrupt, |event| {
+        progress.event(event);
+        terminal.event(event);
+        if let Some(json) = &mut json {
+            json.event(event);
+        }
+    })
+    .await?;
+    progress.clear();
+    let mut stdout = anstream::stdout().lock();
+    terminal.finish(&mut stdout)?;
+    if let Some(json) = json {
+        json.finish()?;
+    }
+    Ok(verdicts.conclusion.exit_code())
+}
+
+/// The options of a command that plays scenarios again under the same circumstances.
+fn reproduce(args: &CheckArgs, target: &[String], seed: u64) -> String {
+    let mut words: Vec<String> = vec!["chatspec".into(), "check".into()];
+    words.extend(target.iter().cloned());
+    if let Some(dir) = &args.suite.scenarios {
+        words.extend(["--scenarios".into(), quote(&dir.display().to_string())]);
+    }
+    if args.timeout != Duration::from_secs(3) {
+        words.extend(["--timeout".into(), humantime::format_duration(args.timeout).to_string().replace(' ', "")]);
+    }
+    words.extend(args.within.iter().flat_map(|within| ["--within".to_owned(), quote(within)]));
+    words.extend(["--seed".into(), seed.to_string()]);
+    words.join(" ")
+}

@@ -1,0 +1,94 @@
+//! The edge: arguments as typed become plans, and what comes of them exit codes.
+
+mod check;
+mod explain;
+mod lint;
+mod list;
+mod own_server;
+mod schema;
+mod suite;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::verdict::Conclusion;
+
+/// Checks servers against the chatroom protocol: does yours conform, statement by statement, and if not, why not?
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a server against the protocol; without an address, the reference server
+    #[command(after_help = "Examples:\n  chatspec check --http http://127.0.0.1:5000 --ws ws://127.0.0.1:2333\n  chatspec check --http http://127.0.0.1:5000 --only JOIN-3 --verbose\n\nExit codes: 0 conforms, 1 a violation, 2 wrong usage, 3 inconclusive (nobody answers, or a MUST could not be tested), 4 a fault of chatspec, 130 interrupted")]
+    Check(Box<check::CheckArgs>),
+    /// Run the reference server on this machine, for client authors
+    #[command(after_help = "Examples:\n  chatspec serve\n  chatspec serve --http 127.0.0.1:0 --ws 127.0.0.1:0 --capacity 3 --room lobby")]
+    Serve(Box<reference_server::args::ServeArgs>),
+    /// Show the scenarios, the requirements that they prove, and the readings
+    #[command(after_help = "Examples:\n  chatspec list\n  chatspec list JOIN-3 'msg.*'")]
+    List(list::ListArgs),
+    /// Explain a requirement, a reading or a scenario
+    #[command(after_help = "Examples:\n  chatspec explain JOIN-3\n  chatspec explain R-POPULATION\n  chatspec explain join.members-are-told")]
+    Explain(explain::ExplainArgs),
+    /// Check scenario files for mistakes, without running them
+    #[command(after_help = "Examples:\n  chatspec lint\n  chatspec lint my-scenarios/")]
+    Lint(lint::LintArgs),
+    /// Print the JSON Schema of the scenario files, for editors
+    #[command(after_help = "Example:\n  chatspec schema > scenario.schema.json")]
+    Schema(schema::SchemaArgs),
+}
+
+/// How a command ended, as its exit code.
+type Ended = anyhow::Result<u8>;
+
+/// Something wrong with what the user typed or gave: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// Parses the arguments, runs the command, and gives its exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no runtime: {error}");
+            return Conclusion::Internal.exit_code().into();
+        }
+    };
+    let ended = runtime.block_on(run(cli.command));
+    // A blocking read of standard input can't be cancelled, and would hold up the exit.
+    runtime.shutdown_background();
+    match ended {
+        Ok(code) => code.into(),
+        Err(error) => {
+            anstream::eprintln!("error: {error:#}");
+            let code = if error.is::<Usage>() { Conclusion::Wrong } else { Conclusion::Internal };
+            code.exit_code().into()
+        }
+    }
+}
+
+async fn run(command: Command) -> Ended {
+    match command {
+        Command::Check(args) => check::run(*args).await,
+        Command::Serve(args) => match reference_server::args::run(*args).await {
+            Ok(()) => Ok(0),
+            Err(error) => {
+                anstream::eprintln!("error: {:#}", anyhow::Error::from(error));
+                Ok(Conclusion::Wrong.exit_code())
+            }
+        },
+        Command::List(args) => list::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Lint(args) => lint::run(&args),
+        Command::Schema(args) => schema::run(&args),
+    }
+}

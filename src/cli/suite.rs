@@ -1,0 +1,45 @@
+//! Loads the suite that a command works on, and tells what is wrong with it.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use crate::scenario::protocol::{LoadError, Protocol};
+
+use super::Usage;
+
+#[derive(Debug, Default, clap::Args)]
+pub struct SuiteArgs {
+    /// Scenarios of one's own: a folder with a requirements.yaml is a protocol of its own, one without brings scenarios
+    /// for the chatroom protocol
+    #[arg(long, value_name = "DIR")]
+    pub scenarios: Option<PathBuf>,
+}
+
+impl SuiteArgs {
+    pub fn load(&self) -> anyhow::Result<Protocol> {
+        load(self.scenarios.as_deref())
+    }
+}
+
+pub fn load(dir: Option<&Path>) -> anyhow::Result<Protocol> {
+    let loaded = match dir {
+        Some(dir) => Protocol::from_dir(dir),
+        None => Protocol::embedded(),
+    };
+    loaded.map_err(|error| Usage(shown(&error)).into())
+}
+
+/// Everything that is wrong with the files.
+pub fn shown(error: &LoadError) -> String {
+    let LoadError::Wrong(diagnostics) = error else {
+        return error.to_string();
+    };
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let mut text = format!("{error}\n");
+    for diagnostic in diagnostics {
+        text.push('\n');
+        text.push_str(&diagnostic.render(colour));
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,187 @@
+//! The options that describe a target: one block, the same for every command that has one.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use url::Url;
+
+use super::{Usage, own_server};
+use crate::conformance::Pins;
+use crate::conformance::target::TargetSpec;
+use crate::requirement::RequirementId;
+use crate::scenario::protocol::Protocol;
+use crate::scenario::source::suggest;
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Target")]
+pub struct TargetArgs {
+    /// The HTTP address, with whatever comes before `/chatroom`
+    #[arg(long, value_name = "URL")]
+    pub http: Option<String>,
+    /// The WebSocket address, with its path
+    #[arg(long, value_name = "URL")]
+    pub ws: Option<String>,
+    /// The number of places in a room, instead of finding it out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub capacity: Option<u64>,
+    /// A reading that the target follows, instead of finding it out, such as R-LIST=rooms; may be repeated
+    #[arg(long, value_name = "ID=VALUE")]
+    pub reading: Vec<String>,
+    /// A header for every request and handshake; may be repeated
+    #[arg(long, value_name = "NAME:VALUE")]
+    pub header: Vec<String>,
+    /// Accept any TLS certificate
+    #[arg(long)]
+    pub insecure: bool,
+}
+
+/// A target ready to be tried; a server that was started for it lives as long as this.
+pub struct Resolved {
+    pub spec: TargetSpec,
+    pub pins: Pins,
+    /// The options that describe it again, for the line that reproduces a failure.
+    pub options: Vec<String>,
+    _server: Option<own_server::OwnServer>,
+}
+
+impl TargetArgs {
+    pub async fn resolve(&self, protocol: &Protocol) -> anyhow::Result<Resolved> {
+        let pins = Pins { readings: self.pinned(protocol)?, facts: self.facts(protocol)? };
+        let headers = self.headers()?;
+        let mut options: Vec<String> = Vec::new();
+        let (http, ws, notes, server) = match (&self.http, &self.ws) {
+            (None, None) => {
+                if !protocol.embedded {
+                    return Err(Usage(format!("the protocol `{}` has no reference server: give --http and --ws", protocol.name)).into());
+                }
+                let server = own_server::OwnServer::start().await?;
+                let note = "the reference server, started for this run".to_owned();
+                (address(&server.http, "--http", &["http"])?, address(&server.ws, "--ws", &["ws"])?, vec![note], Some(server))
+            }
+            (http, ws) => {
+                let http = http.as_deref().map(|text| address(text, "--http", &["http", "https"])).transpose()?;
+                let ws = ws.as_deref().map(|text| address(text, "--ws", &["ws", "wss"])).transpose()?;
+                let (http, ws, notes) = complete(http, ws, protocol)?;
+                options.extend(["--http".into(), http.to_string(), "--ws".into(), ws.to_string()]);
+                (http, ws, notes, None)
+            }
+        };
+        options.extend(self.capacity.iter().flat_map(|capacity| ["--capacity".to_owned(), capacity.to_string()]));
+        options.extend(self.reading.iter().flat_map(|reading| ["--reading".to_owned(), quote(reading)]));
+        // A header may be a secret, so its value isn't repeated.
+        options.extend(headers.iter().flat_map(|(name, _)| ["--header".to_owned(), format!("'{name}: …'")]));
+        options.extend(self.insecure.then(|| "--insecure".to_owned()));
+        let spec = TargetSpec { http, ws, headers, insecure: self.insecure, pid: server.as_ref().and_then(own_server::OwnServer::pid), notes };
+        Ok(Resolved { spec, pins, options, _server: server })
+    }
+
+    fn pinned(&self, protocol: &Protocol) -> anyhow::Result<Vec<(String, String)>> {
+        let readings = &protocol.declarations.readings;
+        let mut pinned = Vec::new();
+        for text in &self.reading {
+            let Some((id, value)) = text.split_once('=') else {
+                return Err(Usage(format!("--reading takes ID=VALUE, such as R-LIST=rooms; `{text}` has no `=`")).into());
+            };
+            // `R-PARAMS` stands for `R-PARAMS.list` and its like.
+            let meant: Vec<_> = readings.values().filter(|reading| reading.id == id || reading.id.starts_with(&format!("{id}."))).collect();
+            if meant.is_empty() {
+                let help = suggest(id, readings.keys().map(String::as_str).collect::<Vec<_>>());
+                return Err(Usage(format!("--reading: there is no reading `{id}`; {help}")).into());
+            }
+            for reading in meant {
+                if !reading.values.contains_key(value) {
+                    let values = reading.values.keys().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
+                    return Err(Usage(format!("--reading: `{value}` is no value of {}; its values are {values}", reading.id)).into());
+                }
+                pinned.push((reading.id.clone(), value.to_owned()));
+            }
+        }
+        Ok(pinned)
+    }
+
+    fn facts(&self, protocol: &Protocol) -> anyhow::Result<Vec<(String, u64)>> {
+        match self.capacity {
+            Some(_) if !protocol.declarations.facts.iter().any(|fact| fact == "capacity") => {
+                Err(Usage(format!("--capacity: the protocol `{}` knows no capacity", protocol.name)).into())
+            }
+            Some(capacity) => Ok(vec![("capacity".to_owned(), capacity)]),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn headers(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let parsed = self.header.iter().map(|text| {
+            let (name, value) = text.split_once(':').ok_or_else(|| Usage(format!("--header takes NAME:VALUE; `{text}` has no `:`")))?;
+            let (name, value) = (name.trim(), value.trim());
+            let sound = reqwest::header::HeaderName::from_str(name).is_ok() && reqwest::header::HeaderValue::from_str(value).is_ok();
+            if !sound {
+                return Err(Usage(format!("--header: `{name}` with this value can't be an HTTP header")).into());
+            }
+            Ok((name.to_owned(), value.to_owned()))
+        });
+        parsed.collect()
+    }
+}
+
+fn address(text: &str, option: &str, schemes: &[&str]) -> anyhow::Result<Url> {
+    let example = format!("{}://127.0.0.1:{}", schemes[0], if schemes[0] == "http" { 5000 } else { 2333 });
+    let wrong = |why: String| Usage(format!("{option}: {why}; an address looks like {example}"));
+    let url = Url::parse(text).map_err(|error| {
+        let missing = !text.contains("://");
+        wrong(if missing { format!("`{text}` has no scheme such as `{}://`", schemes[0]) } else { format!("`{text}` is no URL ({error})") })
+    })?;
+    if !schemes.contains(&url.scheme()) {
+        let why = if text.contains("://") { format!("the scheme of `{text}` is `{}`, not `{}`", url.scheme(), schemes.join("` or `")) } else { format!("`{text}` has no scheme such as `{}://`", schemes[0]) };
+        return Err(wrong(why).into());
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(wrong(format!("`{text}` names no host")).into());
+    }
+    Ok(url)
+}
+
+/// The listener that wasn't given is on the same host, at the protocol's own port.
+fn complete(http: Option<Url>, ws: Option<Url>, protocol: &Protocol) -> anyhow::Result<(Url, Url, Vec<String>)> {
+    let other = |given: &Url, scheme: &str, secure_scheme: &str, port: u16| {
+        let secure = matches!(given.scheme(), "https" | "wss");
+        let host = given.host_str().unwrap_or_default();
+        Url::parse(&format!("{}://{host}:{port}/", if secure { secure_scheme } else { scheme }))
+    };
+    match (http, ws) {
+        (Some(http), Some(ws)) => Ok((http, ws, Vec::new())),
+        (Some(http), None) => {
+            let ws = other(&http, "ws", "wss", protocol.ws_port)?;
+            let note = format!("--ws was not given: {ws} is the document's port on the same host");
+            Ok((http, ws, vec![note]))
+        }
+        (None, Some(ws)) => {
+            let http = other(&ws, "http", "https", protocol.http_port)?;
+            let note = format!("--http was not given: {http} is the document's port on the same host");
+            Ok((http, ws, vec![note]))
+        }
+        (None, None) => Err(Usage("give --http and --ws".into()).into()),
+    }
+}
+
+/// A word as a shell takes it.
+pub fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+/// `ID=DURATION` pairs, such as `GONE-2=10s`.
+pub fn waits(texts: &[String], protocol: &Protocol) -> anyhow::Result<HashMap<RequirementId, Duration>> {
+    let known = &protocol.declarations.registry.requirements;
+    let parsed = texts.iter().map(|text| {
+        let (id, duration) = text.split_once('=').ok_or_else(|| Usage(format!("--within takes ID=DURATION, such as GONE-2=10s; `{text}` has no `=`")))?;
+        let id = RequirementId::new(id);
+        if !known.contains_key(&id) {
+            let help = suggest(id.as_str(), known.keys().map(RequirementId::as_str).collect::<Vec<_>>());
+            return Err(Usage(format!("--within: there is no requirement `{id}`; {help}")).into());
+        }
+        let duration = humantime::parse_duration(duration).map_err(|error| Usage(format!("--within: `{duration}`: {error}")))?;
+        Ok((id, duration))
+    });
+    parsed.collect()
+}

@@ -1,0 +1,6 @@
+//! What a run looks like: one file per format, each rendered from the events alone.
+
+pub mod jsonl;
+pub mod progress;
+pub mod terminal;
+pub mod transcript;
