@@ -84,6 +84,7 @@ async fn one(
             Ok(index)
         }
         Some(Found::Unbound(unbound)) => Err(Stop::unbound(step, &unbound)),
+        None if nothing.is_some() => Err(astray(stage, step, actor, alternatives)),
         Some(Found::Over) | None => Err(missed(stage, step, actor, alternatives, within, after).await),
     }
 }
@@ -192,9 +193,23 @@ pub fn show(what: &Incoming) -> String {
     }
 }
 
+/// The failure of a wait that a fence has ended: something came, and it is none of what may come.
+fn astray(stage: &Stage, step: &Step, actor: &ActorState, alternatives: &[Alternative]) -> Stop {
+    let near = near_misses(stage, actor, alternatives);
+    let came = near.first().map_or(String::new(), |miss| miss.what.clone());
+    let mut stop = Stop::new(step, StopKind::Mismatch, format!("{} received something else: {came}", actor.name));
+    stop.failure.expected = words(stage, alternatives);
+    stop.failure.actual = came;
+    stop.failure.near = near;
+    stop
+}
+
+fn words(stage: &Stage, alternatives: &[Alternative]) -> String {
+    alternatives.iter().map(|alternative| expectation(stage, &alternative.happening)).collect::<Vec<_>>().join(", or ")
+}
+
 /// The failure of a wait, with what came instead and what still comes in a grace period.
 async fn missed(stage: &Stage, step: &Step, actor: &ActorState, alternatives: &[Alternative], within: Duration, after: Option<usize>) -> Stop {
-    let expected = alternatives.iter().map(|alternative| expectation(stage, &alternative.happening)).collect::<Vec<_>>().join(", or ");
     let inbox = actor.inbox().unwrap_or_default();
     let deadline = Instant::now();
     let ended = inbox.end();
@@ -217,7 +232,7 @@ async fn missed(stage: &Stage, step: &Step, actor: &ActorState, alternatives: &[
         (None, None, None) => format!("{} received nothing within {}", actor.name, humantime::format_duration(within)),
     };
     let mut stop = Stop::new(step, StopKind::Missing, summary);
-    stop.failure.expected = expected;
+    stop.failure.expected = words(stage, alternatives);
     stop.failure.actual = near.first().map_or("nothing".to_owned(), |miss| miss.what.clone());
     stop.failure.hints = undocumented(stage, near.iter().flat_map(|miss| &miss.differences));
     if let Some(nearest) = near.first() {

@@ -395,9 +395,11 @@ fn reading_plans(file: &ReadingsFile, lowering: &Lowering<'_>) -> Vec<ReadingPla
                 lowering.diagnostics.push(Diagnostic::new(&value.span, format!("`{}` is no value of {}", value.value, reading.id)).help(help));
             }
             let value = probe.value.as_ref().map(|value| value.value.clone());
+            // The number keeps the names of two probes of one value apart.
+            let number = probes.len() + 1;
             let id = match &value {
-                Some(value) => format!("{}={value}", reading.id),
-                None => reading.id.clone(),
+                Some(value) => format!("{}={value} #{number}", reading.id),
+                None => format!("{} #{number}", reading.id),
             };
             let span = probe.value.as_ref().map_or(&shape.id.span, |value| &value.span);
             probes.push(Probe { scenario: lowering.probe(probe, &id, &reading.question, span), weak: probe.weak, value });

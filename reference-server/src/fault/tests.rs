@@ -224,6 +224,8 @@ async fn odd_requests(exercise: &mut Exercise) {
     }
     exercise.create("z").await;
     exercise.room("z", "one", "1").await;
+    exercise.room("z", "one", "0").await;
+    exercise.room("z", "one", "1").await;
     exercise.room("z", "two", "1").await;
     exercise.both(enter("z", "three", "1"), enter("z", "four", "1")).await;
     exercise.list().await;

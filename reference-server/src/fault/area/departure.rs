@@ -3,9 +3,10 @@
 use crate::event::{Delivery, Event, Outcome};
 use crate::fault::Site;
 use crate::fault::deviation::{Deviation, after, before};
-use crate::fault::look::{LATE, delay, edit, field, is_later_other, is_msg, is_user, packet, repeat, sent, withhold};
+use crate::fault::look::{LATE, answered, delay, edit, field, is_later_other, is_msg, is_user, packet, repeat, reword, sent, withhold};
 use crate::fault::registry::{Spec, spec};
 use crate::packet::{self as packets, Activity, Kind};
+use crate::request::{LEFT, USER_NOT_EXIST};
 use crate::room::ConnectionId;
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
@@ -141,6 +142,18 @@ pub const SPECS: &[Spec] = &[
                 let room = site.state.room(&packet.room_name)?;
                 let is_unknown = room.has_place(&packet.user_name) && !room.entered_by_http(&packet.user_name);
                 is_unknown.then(Outcome::default)
+            })
+        },
+    ),
+    spec(
+        "last-leaver-unknown",
+        "FLOW-LIFE",
+        &["ROOM-2"],
+        "the HTTP leave of the last user in a room is answered by `user not exist`",
+        || {
+            after(|site, event, outcome| {
+                let Some((room, _)) = answered(event, outcome, LEFT) else { return false };
+                site.state.room(room).is_none_or(crate::room::Room::is_empty) && reword(outcome, LEFT, USER_NOT_EXIST)
             })
         },
     ),
