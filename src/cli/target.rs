@@ -13,6 +13,9 @@ use crate::requirement::RequirementId;
 use crate::scenario::protocol::Protocol;
 use crate::scenario::source::suggest;
 
+/// The protocol that the reference server speaks.
+const REFERENCE_PROTOCOL: &str = "chatroom";
+
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Target")]
 pub struct TargetArgs {
@@ -52,7 +55,7 @@ impl TargetArgs {
         let mut options: Vec<String> = Vec::new();
         let (http, ws, notes, server) = match (&self.http, &self.ws) {
             (None, None) => {
-                if !protocol.embedded {
+                if protocol.name != REFERENCE_PROTOCOL {
                     return Err(Usage(format!("the protocol `{}` has no reference server: give --http and --ws", protocol.name)).into());
                 }
                 let server = own_server::OwnServer::start().await?;

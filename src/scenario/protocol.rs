@@ -38,8 +38,8 @@ pub struct Protocol {
     pub scenarios: Vec<Scenario>,
     /// SHA-256 of all files, hexadecimal: two logs of one suite are comparable.
     pub hash: String,
-    /// Whether this is the suite that the binary carries, for which there is a reference server.
-    pub embedded: bool,
+    /// Whether the scenarios are a user's own, on the declarations that the binary carries.
+    pub overlay: bool,
 }
 
 /// How a reading is found out.
@@ -102,9 +102,7 @@ impl Protocol {
     /// # Errors
     /// Only where the binary was built with a wrong file, which the project's tests exclude.
     pub fn embedded() -> Result<Self, LoadError> {
-        let mut protocol = lower(&embedded_sources())?;
-        protocol.embedded = true;
-        Ok(protocol)
+        lower(&embedded_sources())
     }
 
     /// A folder's protocol; one without a requirements.yaml brings scenarios (and fragments) for the embedded protocol.
@@ -127,7 +125,7 @@ impl Protocol {
         if protocol.scenarios.is_empty() {
             return Err(LoadError::Empty { path: dir.to_owned() });
         }
-        protocol.embedded = true;
+        protocol.overlay = true;
         Ok(protocol)
     }
 
@@ -275,7 +273,7 @@ fn lower(sources: &[Located]) -> Result<Protocol, LoadError> {
         fences_after,
         scenarios,
         hash: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
-        embedded: false,
+        overlay: false,
         declarations,
     })
 }
