@@ -7,6 +7,8 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::requirement::RequirementId;
+
 /// A statement of the document that can be read in several ways.
 #[derive(Clone, Debug)]
 pub struct Reading {
@@ -24,8 +26,8 @@ pub enum Held {
     Found { values: Vec<String> },
     /// Given on the command line.
     Pinned { values: Vec<String> },
-    /// The probes could not find out, and why.
-    Unknown { why: String },
+    /// The probes could not find out: why, and which requirements stood in the way.
+    Unknown { why: String, blocked_by: Vec<RequirementId> },
     /// The question doesn't arise for this target, and why.
     NotApplicable { why: String },
 }
@@ -86,7 +88,8 @@ pub enum Condition {
 pub enum Holding {
     Yes,
     No(String),
-    Unknown(String),
+    /// And the requirements that stood in the way of knowing.
+    Unknown(String, Vec<RequirementId>),
 }
 
 impl Condition {
@@ -105,8 +108,8 @@ impl Condition {
                     }
                 }
                 Some(Held::NotApplicable { why }) => Holding::No(format!("{id} doesn't arise: {why}")),
-                Some(Held::Unknown { why }) => Holding::Unknown(format!("{id} could not be found out: {why}")),
-                None => Holding::Unknown(format!("{id} was not probed")),
+                Some(Held::Unknown { why, blocked_by }) => Holding::Unknown(format!("{id} could not be found out: {why}"), blocked_by.clone()),
+                None => Holding::Unknown(format!("{id} was not probed"), Vec::new()),
             },
             Condition::Number { fact, at_least, at_most } => match findings.facts.get(fact) {
                 Some(Fact::Number(number)) => {
@@ -122,13 +125,13 @@ impl Condition {
                     Some(most) => Holding::No(format!("it needs a {fact} of at most {most}, this target's is above {number}")),
                     None => Holding::Yes,
                 },
-                Some(Fact::Unknown(why)) => Holding::Unknown(format!("the {fact} could not be found out: {why}")),
-                Some(Fact::Truth(_)) | None => Holding::Unknown(format!("the {fact} is not known")),
+                Some(Fact::Unknown(why)) => Holding::Unknown(format!("the {fact} could not be found out: {why}"), Vec::new()),
+                Some(Fact::Truth(_)) | None => Holding::Unknown(format!("the {fact} is not known"), Vec::new()),
             },
             Condition::Truth { fact, is } => match findings.facts.get(fact) {
                 Some(Fact::Truth(truth)) if truth == is => Holding::Yes,
                 Some(Fact::Truth(truth)) => Holding::No(format!("{fact} is {truth}")),
-                _ => Holding::Unknown(format!("{fact} is not known")),
+                _ => Holding::Unknown(format!("{fact} is not known"), Vec::new()),
             },
         }
     }
@@ -161,6 +164,6 @@ mod tests {
     #[test]
     fn a_reading_that_nobody_found_out_is_unknown_and_not_a_no() {
         let condition = Condition::Reading { id: "R-X".into(), any_of: vec!["a".into()] };
-        assert!(matches!(condition.holds(&Findings::default()), Holding::Unknown(_)));
+        assert!(matches!(condition.holds(&Findings::default()), Holding::Unknown(..)));
     }
 }

@@ -11,23 +11,24 @@ use super::stop::{Stop, StopKind};
 use crate::event::{Event, Exchange, Record, millis};
 use crate::matcher::{Bindings, Difference, Mismatch, matches};
 use crate::reading::Held;
-use crate::scenario::pattern::{Pattern, shorten};
+use crate::scenario::pattern::{Pattern, glimpse, shorten};
 use crate::scenario::step::{Alternative, Call, Happening, Placing, Request, Step};
 use crate::scenario::template::{Unbound, as_text};
 use crate::wire::http::{Answer, HttpFailure, Request as WireRequest};
 
 /// Sends the request and holds the answer against the alternatives.
 pub async fn play(stage: &Stage, step: &Step, call: &Call) -> Result<(), Stop> {
-    let answer = exchange(stage, step, call).await?;
+    let answer = exchange(stage, step, call, false).await?;
     judge(stage, step, &call.expected, &answer)
 }
 
-/// Sends the request and waits for its answer.
-pub async fn exchange(stage: &Stage, step: &Step, call: &Call) -> Result<Answer, Stop> {
+/// Sends the request, alone or as one of a burst, and waits for its answer.
+pub async fn exchange(stage: &Stage, step: &Step, call: &Call, in_burst: bool) -> Result<Answer, Stop> {
     let request = build(stage, call).map_err(|unbound| Stop::unbound(step, &unbound))?;
     let timeout = call.within.unwrap_or(stage.timeout());
     let sent = Instant::now();
-    let result = stage.world.target.http.send(&request, timeout).await;
+    let client = &stage.world.target.http;
+    let result = if in_burst { client.send_in_burst(&request, timeout).await } else { client.send(&request, timeout).await };
     let actor = stage.actors[call.actor].name.clone();
     stage.world.emit(Event::Exchange(Exchange {
         at_ms: stage.world.at_ms(sent),
@@ -172,7 +173,7 @@ fn holds(stage: &Stage, alternative: &Alternative, answer: &Answer) -> Result<Re
     if let Some(pattern) = json {
         match serde_json::from_slice::<Value>(&answer.body) {
             Ok(value) => all.add("", in_each_reading(stage, pattern, &value)?),
-            Err(error) => all.add("", Err(Mismatch::single("body", "JSON", format!("{} (not JSON: {error})", shorten(&body))))),
+            Err(_) => all.add("", Err(Mismatch::single("body", "JSON", format!("`{}`, which is no JSON", glimpse(&body))))),
         }
     }
     Ok(all.finish())

@@ -273,7 +273,9 @@ async fn scenario(ground: Ground, protocol: Arc<Protocol>, index: usize, run: u3
     match all_hold(&scenario.when, &ground.findings) {
         Holding::Yes => {}
         Holding::No(why) => return unplayed(scenario, run, Outcome::Skipped, why),
-        Holding::Unknown(why) => return unplayed(scenario, run, Outcome::CouldNotTest, why),
+        Holding::Unknown(why, blocked_by) => {
+            return ScenarioVerdict { blocked_by, ..unplayed(scenario, run, Outcome::CouldNotTest, why) };
+        }
     }
     if began >= ground.deadline {
         return unplayed(scenario, run, Outcome::CouldNotTest, OUT_OF_TIME.to_owned());

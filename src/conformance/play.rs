@@ -52,7 +52,11 @@ pub async fn one(stage: &Stage, step: &Step) -> Result<(), Stop> {
             log(stage, step, Outcome::Skipped, why);
             return Ok(());
         }
-        Holding::Unknown(why) => (Err(Stop::new(step, StopKind::Unknown, why)), String::new()),
+        Holding::Unknown(why, blocked_by) => {
+            let mut stop = Stop::new(step, StopKind::Unknown, why);
+            stop.failure.requirements = blocked_by;
+            (Err(stop), String::new())
+        }
     };
     let (outcome, note) = match &result {
         Ok(()) => {
@@ -335,7 +339,7 @@ async fn at_once(stage: &Stage, step: &Step, call: &Call, tally: &Tally<'_>) -> 
             None => stage.clone(),
         })
         .collect();
-    let answers = join_all(stages.iter().map(|stage| call::exchange(stage, step, call))).await;
+    let answers = join_all(stages.iter().map(|stage| call::exchange(stage, step, call, true))).await;
     let mut matched = 0;
     let mut shown: Vec<String> = Vec::new();
     let mut stray = None;

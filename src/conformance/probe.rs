@@ -104,7 +104,7 @@ impl Probing<'_> {
             .iter()
             .filter(|probe| match all_hold(&probe.scenario.when, self.findings) {
                 Holding::Yes => true,
-                Holding::No(why) | Holding::Unknown(why) => {
+                Holding::No(why) | Holding::Unknown(why, _) => {
                     outs.push(why);
                     false
                 }
@@ -116,7 +116,7 @@ impl Probing<'_> {
         let results = join_all(applicable.iter().map(|probe| self.play(&probe.scenario))).await;
         let mut strong: Vec<String> = Vec::new();
         let mut weak: Vec<String> = Vec::new();
-        let mut why: Option<String> = None;
+        let mut failure: Option<Failure> = None;
         for (probe, (stage, result)) in applicable.iter().zip(results) {
             match result {
                 Ok(()) => {
@@ -124,7 +124,7 @@ impl Probing<'_> {
                     let read = stage.reads().into_iter().filter(|(reading, _)| *reading == plan.reading.id).map(|(_, value)| value);
                     if probe.weak { &mut weak } else { &mut strong }.extend(shown.chain(read));
                 }
-                Err(stop) => why = why.or(Some(reason(&stop.failure))),
+                Err(stop) => failure = failure.or(Some(*stop.failure)),
             }
         }
         if strong.is_empty() {
@@ -133,7 +133,10 @@ impl Probing<'_> {
         // In the order in which the folder prefers them.
         let values: Vec<String> = plan.reading.values.keys().filter(|value| strong.contains(value)).cloned().collect();
         if values.is_empty() {
-            Held::Unknown { why: why.unwrap_or_else(|| "no probe showed a value".into()) }
+            match failure {
+                Some(failure) => Held::Unknown { why: failure.summary, blocked_by: failure.requirements },
+                None => Held::Unknown { why: "no probe showed a value".into(), blocked_by: Vec::new() },
+            }
         } else {
             Held::Found { values }
         }
@@ -143,7 +146,7 @@ impl Probing<'_> {
         match all_hold(when, self.findings) {
             Holding::Yes => None,
             Holding::No(why) => Some(Held::NotApplicable { why }),
-            Holding::Unknown(why) => Some(Held::Unknown { why }),
+            Holding::Unknown(why, blocked_by) => Some(Held::Unknown { why, blocked_by }),
         }
     }
 

@@ -3,12 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::event::TargetShown;
 use crate::wire::http::{Answer, ClientError, HttpClient, HttpFailure, Request};
 use crate::wire::tls;
 use crate::wire::ws::{ConnectFailure, Connection, Endpoint};
+
+/// How many connections may be in the making at once. A listener with a short queue (five, in a server that many start
+/// from) drops what is beyond it, and the client's system tries again only after a second.
+const OPENING: usize = 4;
 
 /// Where a target is, as the user gave it.
 #[derive(Clone, Debug)]
@@ -49,9 +54,10 @@ impl Target {
     /// A TLS setup that this machine refuses.
     pub fn new(spec: &TargetSpec) -> Result<Self, TargetError> {
         let tls = tls::config(spec.insecure)?;
-        let endpoint = |url: &Url| Endpoint { url: url.clone(), headers: spec.headers.clone(), tls: Arc::new(tls.clone()) };
+        let opening = Arc::new(Semaphore::new(OPENING));
+        let endpoint = |url: &Url| Endpoint { url: url.clone(), headers: spec.headers.clone(), tls: Arc::new(tls.clone()), opening: opening.clone() };
         Ok(Self {
-            http: HttpClient::new(spec.http.clone(), &spec.headers, tls.clone())?,
+            http: HttpClient::new(spec.http.clone(), &spec.headers, tls.clone(), OPENING)?,
             ws: endpoint(&spec.ws),
             http_endpoint: endpoint(&spec.http),
             pid: spec.pid,

@@ -125,11 +125,12 @@ impl Terminal {
             return Ok(());
         }
         writeln!(out, "\nWhere the document can be read in several ways, this target follows:")?;
+        let mut unknown: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (id, held) in &self.readings {
             match held {
                 Held::Found { values } => writeln!(out, "  {id:<16} {}", values.join(", "))?,
                 Held::Pinned { values } => writeln!(out, "  {id:<16} {}  {DIM}(given, not probed){DIM:#}", values.join(", "))?,
-                Held::Unknown { why } => writeln!(out, "  {id:<16} {YELLOW}not found out{YELLOW:#}: {}", printable(why))?,
+                Held::Unknown { why, blocked_by } => unknown.entry(obstacle(blocked_by, Some(why))).or_default().push(id),
                 Held::NotApplicable { why } => writeln!(out, "  {id:<16} {DIM}doesn't arise: {}{DIM:#}", printable(why))?,
             }
         }
@@ -137,10 +138,16 @@ impl Terminal {
             let shown = match self.facts.get(&plan.id) {
                 Some(Fact::Number(number)) => number.to_string(),
                 Some(Fact::Above(number)) => format!("{number} or more"),
-                Some(Fact::Unknown(why)) => format!("not found out: {}", printable(why)),
+                Some(Fact::Unknown(why)) => {
+                    unknown.entry(why.clone()).or_default().push(&plan.id);
+                    continue;
+                }
                 Some(Fact::Truth(_)) | None => continue,
             };
             writeln!(out, "  {:<16} {shown}  {DIM}({}){DIM:#}", plan.id, plan.title)?;
+        }
+        for (why, ids) in unknown {
+            writeln!(out, "  {YELLOW}not found out{YELLOW:#}: {} ({})", ids.join(", "), printable(&why))?;
         }
         if self.fences.is_empty() {
             writeln!(out, "  {YELLOW}No exchange serves as a fence here, so \"nothing more comes\" is known from quiet times only.{YELLOW:#}")?;
@@ -279,8 +286,12 @@ impl Terminal {
         Ok(())
     }
 
-    /// What could not be tested, by what stood in its way; and what doesn't apply.
+    /// What could not be tested, by what stood in its way; and what doesn't apply. Where nothing at all could be tested,
+    /// the conclusion says why.
     fn untested(&self, out: &mut dyn Write, footer: &Footer) -> io::Result<()> {
+        if footer.requirements.values().all(|outcome| *outcome == Outcome::CouldNotTest) {
+            return Ok(());
+        }
         let mut blocked: BTreeMap<String, Vec<&RequirementId>> = BTreeMap::new();
         let mut skipped: BTreeMap<String, Vec<&RequirementId>> = BTreeMap::new();
         for (id, outcome) in &footer.requirements {
@@ -347,7 +358,7 @@ impl Terminal {
                 None => groups.push((group.to_owned(), vec![(rest.to_owned(), *outcome)])),
             }
         }
-        if groups.is_empty() {
+        if footer.requirements.values().all(|outcome| *outcome == Outcome::CouldNotTest) {
             return Ok(());
         }
         writeln!(out)?;
@@ -403,11 +414,18 @@ impl Terminal {
 
 /// Why a requirement could not be tested, with what stood in its way.
 fn reason(verdict: &ScenarioVerdict) -> String {
-    let blockers: Vec<&str> = verdict.blocked_by.iter().map(RequirementId::as_str).collect();
-    match (&verdict.why, blockers.is_empty()) {
-        (Some(why), true) => why.clone(),
-        (Some(why), false) => format!("{} stood in the way ({why})", blockers.join(" and ")),
-        (None, _) => format!("`{}` ended before it, at a violation of another requirement", verdict.scenario),
+    match (&verdict.failure, &verdict.why) {
+        (Some(failure), None) => obstacle(&failure.requirements, None),
+        (_, why) => obstacle(&verdict.blocked_by, why.as_deref()),
+    }
+}
+
+/// The requirements that stood in the way; where there are none, why in words.
+fn obstacle(blockers: &[RequirementId], why: Option<&str>) -> String {
+    let ids: Vec<&str> = blockers.iter().map(RequirementId::as_str).collect();
+    match why {
+        Some(why) if ids.is_empty() => why.to_owned(),
+        _ => format!("{} stood in the way", ids.join(" and ")),
     }
 }
 

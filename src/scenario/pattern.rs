@@ -304,6 +304,14 @@ pub fn shorten(text: &str) -> String {
     format!("{start}… {} characters left out …{end}", count - 200)
 }
 
+/// The beginning of a text, on one line, for where it is only mentioned.
+pub fn glimpse(text: &str) -> String {
+    const LIMIT: usize = 72;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let start: String = line.chars().take(LIMIT).collect();
+    if start.len() < line.len() { format!("{start}…") } else { start }
+}
+
 /// A value's type in words.
 pub fn type_name(value: &Value) -> &'static str {
     match value {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rustls::ClientConfig;
+use tower::limit::GlobalConcurrencyLimitLayer;
 use url::Url;
 
 use super::{chain, io_kind};
@@ -16,6 +17,8 @@ const BODY_LIMIT: usize = 64 << 20;
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     client: reqwest::Client,
+    /// Opens as many connections at once as it is asked to.
+    burst: reqwest::Client,
     base: Url,
 }
 
@@ -65,11 +68,12 @@ pub enum ClientError {
 }
 
 impl HttpClient {
-    /// A client for the listener at `base`; the paths of requests follow it. `headers` go with every request.
+    /// A client for the listener at `base`; the paths of requests follow it. `headers` go with every request; at most
+    /// `opening` connections are in the making at once, but for bursts.
     ///
     /// # Errors
     /// A TLS setup that the platform refuses.
-    pub fn new(base: Url, headers: &[(String, String)], tls: ClientConfig) -> Result<Self, ClientError> {
+    pub fn new(base: Url, headers: &[(String, String)], tls: ClientConfig, opening: usize) -> Result<Self, ClientError> {
         let mut default = reqwest::header::HeaderMap::new();
         for (name, value) in headers {
             if let (Ok(name), Ok(value)) = (reqwest::header::HeaderName::try_from(name), reqwest::header::HeaderValue::try_from(value)) {
@@ -78,16 +82,18 @@ impl HttpClient {
         }
         // A connection kept for later may be closed by the server just when it is used again, and that would look
         // like a fault of the server's: every exchange has a connection of its own.
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("chatspec/", env!("CARGO_PKG_VERSION")))
-            .default_headers(default)
-            .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(0)
-            .http1_only()
-            .no_proxy()
-            .tls_backend_preconfigured(tls)
-            .build()?;
-        Ok(Self { client, base })
+        let builder = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("chatspec/", env!("CARGO_PKG_VERSION")))
+                .default_headers(default.clone())
+                .redirect(reqwest::redirect::Policy::none())
+                .pool_max_idle_per_host(0)
+                .http1_only()
+                .no_proxy()
+                .tls_backend_preconfigured(tls.clone())
+        };
+        let client = builder().connector_layer(GlobalConcurrencyLimitLayer::new(opening)).build()?;
+        Ok(Self { client, burst: builder().build()?, base })
     }
 
     /// The URL of a path below the base, with a query.
@@ -105,9 +111,22 @@ impl HttpClient {
     /// # Errors
     /// Why there is no answer; that is an observation like any other.
     pub async fn send(&self, request: &Request, timeout: Duration) -> Result<Answer, HttpFailure> {
+        exchange(&self.client, request, timeout).await
+    }
+
+    /// As `send`, for requests that shall reach the server together.
+    ///
+    /// # Errors
+    /// As `send`.
+    pub async fn send_in_burst(&self, request: &Request, timeout: Duration) -> Result<Answer, HttpFailure> {
+        exchange(&self.burst, request, timeout).await
+    }
+}
+
+async fn exchange(client: &reqwest::Client, request: &Request, timeout: Duration) -> Result<Answer, HttpFailure> {
         let exchange = async {
             let method = reqwest::Method::from_bytes(request.method.as_bytes()).map_err(|error| HttpFailure::Other(error.to_string()))?;
-            let mut builder = self.client.request(method, &request.url);
+            let mut builder = client.request(method, &request.url);
             for (name, value) in &request.headers {
                 builder = builder.header(name, value);
             }
@@ -131,7 +150,6 @@ impl HttpClient {
             Ok(Answer { status, headers, body: body.freeze() })
         };
         tokio::time::timeout(timeout, exchange).await.unwrap_or(Err(HttpFailure::Timeout(timeout)))
-    }
 }
 
 fn classify(error: &reqwest::Error) -> HttpFailure {

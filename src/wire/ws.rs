@@ -13,7 +13,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::generate_request;
@@ -38,6 +38,8 @@ pub struct Endpoint {
     pub url: Url,
     pub headers: Vec<(String, String)>,
     pub tls: Arc<ClientConfig>,
+    /// How many connections may be in the making at once.
+    pub opening: Arc<Semaphore>,
 }
 
 /// Why there is no connection.
@@ -51,8 +53,8 @@ pub enum ConnectFailure {
     Reset,
     #[error("the server closed the connection during the handshake")]
     Eof,
-    #[error("the server answered the WebSocket handshake with HTTP status {status}, not 101{}", if body.is_empty() { String::new() } else { format!(": {body}") })]
-    NotUpgraded { status: u16, body: String },
+    #[error("the server answered the WebSocket handshake with HTTP status {status}, not 101")]
+    NotUpgraded { status: u16 },
     #[error("the server's answer to the WebSocket handshake is wrong: {0}")]
     Invalid(String),
     #[error("{0}")]
@@ -252,10 +254,8 @@ impl Connection {
     /// # Errors
     /// Why there is none: nobody there, or somebody who doesn't speak WebSocket here.
     pub async fn open(endpoint: &Endpoint, timeout: Duration, observer: Observer) -> Result<Self, ConnectFailure> {
-        let deadline = Instant::now() + timeout;
-        let (mut stream, socket) = connect(endpoint, deadline, timeout).await?;
-        let stage = "the WebSocket handshake";
-        let rest = within(deadline, timeout, stage, handshake(&mut stream, endpoint)).await?;
+        let (mut stream, socket) = connect(endpoint, timeout).await?;
+        let rest = within(timeout, "the WebSocket handshake", handshake(&mut stream, endpoint)).await?;
         Ok(Self::start(stream, socket, rest, true, observer))
     }
 
@@ -264,7 +264,7 @@ impl Connection {
     /// # Errors
     /// As `open`, without those of a handshake.
     pub async fn open_plain(endpoint: &Endpoint, timeout: Duration, observer: Observer) -> Result<Self, ConnectFailure> {
-        let (stream, socket) = connect(endpoint, Instant::now() + timeout, timeout).await?;
+        let (stream, socket) = connect(endpoint, timeout).await?;
         Ok(Self::start(stream, socket, BytesMut::new(), false, observer))
     }
 
@@ -329,24 +329,26 @@ impl Connection {
 }
 
 async fn within<T>(
-    deadline: Instant,
     timeout: Duration,
     stage: &'static str,
     work: impl Future<Output = Result<T, ConnectFailure>>,
 ) -> Result<T, ConnectFailure> {
-    tokio::time::timeout_at(deadline.into(), work)
+    tokio::time::timeout(timeout, work)
         .await
         .unwrap_or(Err(ConnectFailure::Timeout { stage, after: timeout }))
 }
 
-async fn connect(endpoint: &Endpoint, deadline: Instant, timeout: Duration) -> Result<(Box<dyn Stream>, socket2::Socket), ConnectFailure> {
+async fn connect(endpoint: &Endpoint, timeout: Duration) -> Result<(Box<dyn Stream>, socket2::Socket), ConnectFailure> {
     let host = endpoint.url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let secure = matches!(endpoint.url.scheme(), "wss" | "https");
     let port = endpoint.url.port_or_known_default().unwrap_or(if secure { 443 } else { 80 });
-    let tcp = within(deadline, timeout, "the TCP connection", async {
-        TcpStream::connect((host.as_str(), port)).await.map_err(|error| connect_failure(&error))
-    })
-    .await?;
+    let tcp = {
+        let _permit = endpoint.opening.acquire().await.map_err(|error| ConnectFailure::Other(error.to_string()))?;
+        within(timeout, "the TCP connection", async {
+            TcpStream::connect((host.as_str(), port)).await.map_err(|error| connect_failure(&error))
+        })
+        .await?
+    };
     // Small packets one by one are just what is measured here.
     let _ = tcp.set_nodelay(true);
     let socket = socket2::SockRef::from(&tcp).try_clone().map_err(|error| connect_failure(&error))?;
@@ -354,7 +356,7 @@ async fn connect(endpoint: &Endpoint, deadline: Instant, timeout: Duration) -> R
         return Ok((Box::new(tcp), socket));
     }
     let name = ServerName::try_from(host).map_err(|error| ConnectFailure::Other(error.to_string()))?;
-    let tls = within(deadline, timeout, "the TLS handshake", async {
+    let tls = within(timeout, "the TLS handshake", async {
         let connector = tokio_rustls::TlsConnector::from(endpoint.tls.clone());
         connector.connect(name, tcp).await.map_err(|error| connect_failure(&error))
     })
@@ -391,7 +393,7 @@ async fn handshake(stream: &mut Box<dyn Stream>, endpoint: &Endpoint) -> Result<
         let mut response = httparse::Response::new(&mut headers);
         match response.parse(&buffer) {
             Ok(httparse::Status::Complete(length)) => {
-                judge_handshake(&response, &buffer[length..], &key)?;
+                judge_handshake(&response, &key)?;
                 return Ok(buffer.split_off(length));
             }
             Ok(httparse::Status::Partial) if count == 0 => return Err(ConnectFailure::Eof),
@@ -402,11 +404,10 @@ async fn handshake(stream: &mut Box<dyn Stream>, endpoint: &Endpoint) -> Result<
     }
 }
 
-fn judge_handshake(response: &httparse::Response<'_, '_>, rest: &[u8], key: &str) -> Result<(), ConnectFailure> {
+fn judge_handshake(response: &httparse::Response<'_, '_>, key: &str) -> Result<(), ConnectFailure> {
     let status = response.code.unwrap_or_default();
     if status != 101 {
-        let body = String::from_utf8_lossy(&rest[..rest.len().min(200)]).trim().to_owned();
-        return Err(ConnectFailure::NotUpgraded { status, body });
+        return Err(ConnectFailure::NotUpgraded { status });
     }
     let header = |name: &str| {
         let found = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
