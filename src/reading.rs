@@ -49,7 +49,7 @@ pub enum Fact {
     /// Larger than the search went.
     Above(u64),
     Truth(bool),
-    Unknown(String),
+    Unknown { why: String, blocked_by: Vec<RequirementId> },
 }
 
 impl Fact {
@@ -57,7 +57,7 @@ impl Fact {
         match self {
             Fact::Number(number) => Some(Value::from(*number)),
             Fact::Truth(truth) => Some(Value::from(*truth)),
-            Fact::Above(_) | Fact::Unknown(_) => None,
+            Fact::Above(_) | Fact::Unknown { .. } => None,
         }
     }
 }
@@ -125,7 +125,7 @@ impl Condition {
                     Some(most) => Holding::No(format!("it needs a {fact} of at most {most}, this target's is above {number}")),
                     None => Holding::Yes,
                 },
-                Some(Fact::Unknown(why)) => Holding::Unknown(format!("the {fact} could not be found out: {why}"), Vec::new()),
+                Some(Fact::Unknown { why, blocked_by }) => Holding::Unknown(format!("the {fact} could not be found out: {why}"), blocked_by.clone()),
                 Some(Fact::Truth(_)) | None => Holding::Unknown(format!("the {fact} is not known"), Vec::new()),
             },
             Condition::Truth { fact, is } => match findings.facts.get(fact) {

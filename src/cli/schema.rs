@@ -1,10 +1,9 @@
 //! `chatspec schema`.
 
 use clap::{Args, ValueEnum};
-use schemars::generate::SchemaSettings;
 
 use super::Ended;
-use crate::scenario::file::{FencesFile, FragmentFile, ReadingsFile, RequestsFile, RequirementsFile, ScenarioFile};
+use crate::scenario::file::{FencesFile, FragmentFile, ReadingsFile, RequestsFile, RequirementsFile, ScenarioFile, schema};
 
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
@@ -24,14 +23,13 @@ enum FileKind {
 }
 
 pub fn run(args: &SchemaArgs) -> Ended {
-    let generator = SchemaSettings::draft2020_12().into_generator();
     let schema = match args.file {
-        FileKind::Scenario => generator.into_root_schema_for::<ScenarioFile>(),
-        FileKind::Fragment => generator.into_root_schema_for::<FragmentFile>(),
-        FileKind::Requirements => generator.into_root_schema_for::<RequirementsFile>(),
-        FileKind::Readings => generator.into_root_schema_for::<ReadingsFile>(),
-        FileKind::Requests => generator.into_root_schema_for::<RequestsFile>(),
-        FileKind::Fences => generator.into_root_schema_for::<FencesFile>(),
+        FileKind::Scenario => schema::<ScenarioFile>(),
+        FileKind::Fragment => schema::<FragmentFile>(),
+        FileKind::Requirements => schema::<RequirementsFile>(),
+        FileKind::Readings => schema::<ReadingsFile>(),
+        FileKind::Requests => schema::<RequestsFile>(),
+        FileKind::Fences => schema::<FencesFile>(),
     };
     anstream::println!("{}", serde_json::to_string_pretty(&schema)?);
     Ok(0)

@@ -155,8 +155,8 @@ impl Probing<'_> {
         match (result, stage.get(&plan.value).and_then(|value| value.as_u64())) {
             (Ok(()), Some(number)) if number >= plan.bound => Fact::Above(plan.bound),
             (Ok(()), Some(number)) => Fact::Number(number),
-            (Ok(()), None) => Fact::Unknown("the probe found no number".into()),
-            (Err(stop), _) => Fact::Unknown(reason(&stop.failure)),
+            (Ok(()), None) => Fact::Unknown { why: "the probe found no number".into(), blocked_by: Vec::new() },
+            (Err(stop), _) => Fact::Unknown { why: stop.failure.summary, blocked_by: stop.failure.requirements },
         }
     }
 
@@ -168,10 +168,4 @@ impl Probing<'_> {
         let results = join_all(fences.iter().map(|fence| self.play(&fence.probe))).await;
         fences.iter().zip(results).filter(|(_, (_, result))| result.is_ok()).map(|(fence, _)| fence.id.clone()).collect()
     }
-}
-
-/// A failed probe in a few words: what stood in its way.
-fn reason(failure: &Failure) -> String {
-    let ids: Vec<&str> = failure.requirements.iter().map(crate::requirement::RequirementId::as_str).collect();
-    if ids.is_empty() { failure.summary.clone() } else { format!("{} ({})", failure.summary, ids.join(", ")) }
 }

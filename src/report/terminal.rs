@@ -138,8 +138,8 @@ impl Terminal {
             let shown = match self.facts.get(&plan.id) {
                 Some(Fact::Number(number)) => number.to_string(),
                 Some(Fact::Above(number)) => format!("{number} or more"),
-                Some(Fact::Unknown(why)) => {
-                    unknown.entry(why.clone()).or_default().push(&plan.id);
+                Some(Fact::Unknown { why, blocked_by }) => {
+                    unknown.entry(obstacle(blocked_by, Some(why))).or_default().push(&plan.id);
                     continue;
                 }
                 Some(Fact::Truth(_)) | None => continue,

@@ -1,10 +1,31 @@
 //! The shapes of a protocol folder's files, as people write them. `chatspec schema` prints these types as a JSON Schema.
 
-use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::transform_subschemas;
+use schemars::{JsonSchema, Schema, json_schema};
 use serde::Deserialize;
 
 use super::yaml::{Lasting, Names, Node, Pairs, Spanned};
 use crate::requirement::Level;
+
+/// The JSON Schema of a file shape. Wherever a shape stands, `$name` may stand too: a case's value or an argument.
+pub fn schema<T: JsonSchema>() -> Schema {
+    fn placeable(schema: &mut Schema) {
+        transform_subschemas(&mut placeable, schema);
+        let Some(properties) = schema.get_mut("properties").and_then(|properties| properties.as_object_mut()) else {
+            return;
+        };
+        for property in properties.values_mut() {
+            if property.is_object() {
+                let placed = json_schema!({"anyOf": [property.clone(), {"type": "string", "pattern": "^\\$"}]});
+                *property = placed.to_value();
+            }
+        }
+    }
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
+    placeable(&mut schema);
+    schema
+}
 
 /// `requirements.yaml`: the protocol and its statements.
 #[derive(Debug, Deserialize, JsonSchema)]

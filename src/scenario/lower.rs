@@ -408,16 +408,22 @@ impl Lowering<'_> {
             self.diagnostics.error(&name.span, format!("the fragment `{}` uses itself", name.value));
             return;
         }
+        let mut fits = true;
         for (key, _) in &with.0 {
             if !fragment.arguments.contains(&key.value) {
+                fits = false;
                 let help = suggest(&key.value, fragment.arguments.iter().map(String::as_str).collect::<Vec<_>>());
                 self.diagnostics.push(Diagnostic::new(&key.span, format!("`{}` takes no `{}`", name.value, key.value)).help(help));
             }
         }
         for argument in &fragment.arguments {
             if !with.0.iter().any(|(key, _)| key.value == *argument) {
+                fits = false;
                 self.diagnostics.error(&name.span, format!("`{}` needs the argument `{argument}`", name.value));
             }
+        }
+        if !fits {
+            return;
         }
         let bindings: Vec<(&str, &Node)> = with.0.iter().map(|(key, value)| (key.value.as_str(), value)).collect();
         let mut through = through.clone();

@@ -133,9 +133,11 @@ fn floor_boundary(text: &str, mut at: usize) -> usize {
 pub struct Diagnostics(RefCell<Vec<Diagnostic>>);
 
 impl Diagnostics {
+    /// Adds a diagnostic, unless one is known for its place: the first says what is wrong, the others follow from it.
     pub fn push(&self, diagnostic: Diagnostic) {
         let mut all = self.0.borrow_mut();
-        if !all.contains(&diagnostic) {
+        let follows = |known: &Diagnostic| known.span == diagnostic.span && known.span.start != known.span.end;
+        if !all.contains(&diagnostic) && !all.iter().any(follows) {
             all.push(diagnostic);
         }
     }
