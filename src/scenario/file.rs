@@ -12,14 +12,16 @@ use crate::requirement::Level;
 pub fn schema<T: JsonSchema>() -> Schema {
     fn placeable(schema: &mut Schema) {
         transform_subschemas(&mut placeable, schema);
-        let Some(properties) = schema.get_mut("properties").and_then(|properties| properties.as_object_mut()) else {
-            return;
-        };
-        for property in properties.values_mut() {
-            if property.is_object() {
-                let placed = json_schema!({"anyOf": [property.clone(), {"type": "string", "pattern": "^\\$"}]});
-                *property = placed.to_value();
+        let place = |shape: &mut serde_json::Value| {
+            if shape.is_object() {
+                *shape = json_schema!({"anyOf": [shape.clone(), {"type": "string", "pattern": "^\\$"}]}).to_value();
             }
+        };
+        if let Some(properties) = schema.get_mut("properties").and_then(|properties| properties.as_object_mut()) {
+            properties.values_mut().for_each(place);
+        }
+        if let Some(items) = schema.get_mut("items") {
+            place(items);
         }
     }
     let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
