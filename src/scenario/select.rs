@@ -84,5 +84,6 @@ fn suggestion(protocol: &Protocol, selector: &str) -> Option<String> {
     let bases = protocol.scenarios.iter().filter_map(|scenario| scenario.id.split('/').next());
     let requirements = protocol.declarations.registry.requirements.keys().map(RequirementId::as_str);
     let levels = ["MUST", "SHOULD", "ROBUST", "INFO"];
-    nearest(selector, requirements.chain(bases).chain(scenarios).chain(levels)).map(str::to_owned)
+    // A requirement that no scenario proves is named rightly; suggesting it would be no help.
+    nearest(selector, requirements.chain(bases).chain(scenarios).chain(levels)).filter(|name| *name != selector).map(str::to_owned)
 }

@@ -114,3 +114,54 @@ pub fn stdout(output: &Output) -> String {
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
+
+/// A TCP proxy in front of a listener: what the server sends arrives later by `delay`.
+pub async fn delayed(target: &str, delay: Duration) -> (TcpListenerAddress, JoinHandle<()>) {
+    let url = Url::parse(target).expect("a URL");
+    let upstream = (url.host_str().expect("a host").to_owned(), url.port().expect("a port"));
+    let listener = listener().await;
+    let shown = address(&listener, url.scheme());
+    let task = tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let upstream = upstream.clone();
+            tokio::spawn(async move {
+                if let Ok(server) = tokio::net::TcpStream::connect(upstream).await {
+                    relay(client, server, delay).await;
+                }
+            });
+        }
+    });
+    (shown, task)
+}
+
+pub type TcpListenerAddress = String;
+
+async fn relay(client: tokio::net::TcpStream, server: tokio::net::TcpStream, delay: Duration) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let there = tokio::spawn(async move {
+        let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+        let _ = to_server.shutdown().await;
+    });
+    let (sender, mut chunks) = tokio::sync::mpsc::unbounded_channel::<(tokio::time::Instant, Vec<u8>)>();
+    let reading = async move {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(count) = from_server.read(&mut buffer).await {
+            if count == 0 || sender.send((tokio::time::Instant::now() + delay, buffer[..count].to_vec())).is_err() {
+                return;
+            }
+        }
+    };
+    let writing = async move {
+        while let Some((due, chunk)) = chunks.recv().await {
+            tokio::time::sleep_until(due).await;
+            if to_client.write_all(&chunk).await.is_err() {
+                return;
+            }
+        }
+        let _ = to_client.shutdown().await;
+    };
+    tokio::join!(reading, writing);
+    there.abort();
+}
