@@ -1,5 +1,6 @@
 //! WebSocket expectations: what must come, and what must not.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -57,7 +58,7 @@ async fn one(
     let Some(inbox) = actor.inbox() else {
         return Err(Stop::new(step, StopKind::Broken, format!("{} has never connected", actor.name)));
     };
-    let search = |arrivals: &[Arrival]| search(stage, actor, alternatives, arrivals, after);
+    let search = |arrivals: &[Arc<Arrival>]| search(stage, actor, alternatives, arrivals, after);
     let nothing = alternatives.iter().position(|alternative| matches!(alternative.happening, Happening::Nothing));
     let found = match nothing {
         Some(nothing) => {
@@ -89,7 +90,7 @@ async fn one(
     }
 }
 
-fn search(stage: &Stage, actor: &ActorState, alternatives: &[Alternative], arrivals: &[Arrival], after: Option<usize>) -> Option<Found> {
+fn search(stage: &Stage, actor: &ActorState, alternatives: &[Alternative], arrivals: &[Arc<Arrival>], after: Option<usize>) -> Option<Found> {
     let prefix = stage.world.token_prefix();
     for (index, arrival) in arrivals.iter().enumerate() {
         if actor.is_taken(index) || after.is_some_and(|after| after != usize::MAX && index <= after) || (!stage.in_fence && is_fence(arrival, &prefix)) {
@@ -108,7 +109,7 @@ fn search(stage: &Stage, actor: &ActorState, alternatives: &[Alternative], arriv
 }
 
 /// The data messages that came and that no step has accounted for, but for those of fences.
-fn unaccounted(stage: &Stage, actor: &ActorState) -> Vec<Arrival> {
+fn unaccounted(stage: &Stage, actor: &ActorState) -> Vec<Arc<Arrival>> {
     let prefix = stage.world.token_prefix();
     let untaken = actor.untaken().into_iter().map(|(_, arrival)| arrival);
     untaken.filter(|arrival| matches!(arrival.what, Incoming::Text(_) | Incoming::Binary(_)) && !is_fence(arrival, &prefix)).collect()
@@ -119,13 +120,13 @@ fn is_fence(arrival: &Arrival, prefix: &str) -> bool {
 }
 
 /// Whether an arrival is what is expected.
-fn holds(stage: &Stage, happening: &Happening, arrival: &Arrival, arrivals: &[Arrival]) -> Result<Result<Bindings, Mismatch>, Unbound> {
+fn holds(stage: &Stage, happening: &Happening, arrival: &Arrival, arrivals: &[Arc<Arrival>]) -> Result<Result<Bindings, Mismatch>, Unbound> {
     let no = |expected: &str| Ok(Err(Mismatch::single("", expected, show(&arrival.what))));
     let text_of = |bytes: &Bytes| Value::String(String::from_utf8_lossy(bytes).into_owned());
     match (happening, &arrival.what) {
-        (Happening::Packet(pattern), Incoming::Text(text)) => match serde_json::from_str::<Value>(text) {
-            Ok(value) => in_each_reading(stage, pattern, &value),
-            Err(_) => no("a text message that holds JSON"),
+        (Happening::Packet(pattern), Incoming::Text(_)) => match arrival.json() {
+            Some(value) => in_each_reading(stage, pattern, value),
+            None => no("a text message that holds JSON"),
         },
         (Happening::Text(pattern), Incoming::Text(text)) => matches(pattern, Some(&Value::String(text.clone())), stage),
         (Happening::Binary(pattern), Incoming::Binary(bytes)) | (Happening::Pong(pattern), Incoming::Pong(bytes)) => {
@@ -308,18 +309,18 @@ pub fn all_received(stage: &Stage, step: &Step, actors: &[usize], of: Option<&Pa
         let actor = &stage.actors[*actor];
         for arrival in actor.inbox().map(|inbox| inbox.since(0)).unwrap_or_default() {
             let mismatch = match &arrival.what {
-                Incoming::Text(text) => match serde_json::from_str::<Value>(text) {
-                    Ok(value) => {
+                Incoming::Text(_) => match arrival.json() {
+                    Some(value) => {
                         let concerned = match of {
-                            Some(of) => in_each_reading(stage, of, &value).map_err(unbound)?.is_ok(),
+                            Some(of) => in_each_reading(stage, of, value).map_err(unbound)?.is_ok(),
                             None => true,
                         };
                         if !concerned {
                             continue;
                         }
-                        in_each_reading(stage, packet, &value).map_err(unbound)?.err()
+                        in_each_reading(stage, packet, value).map_err(unbound)?.err()
                     }
-                    Err(error) => Some(Mismatch::single("", "one JSON object", format!("no JSON: {error}"))).filter(|_| of.is_none()),
+                    None => Some(Mismatch::single("", "one JSON object", "no JSON")).filter(|_| of.is_none()),
                 },
                 Incoming::Binary(_) if of.is_none() => Some(Mismatch::single("", "a text message", "a binary message")),
                 _ => None,

@@ -148,7 +148,7 @@ impl ActorState {
     }
 
     /// Everything that came and that no step has accounted for.
-    pub fn untaken(&self) -> Vec<(usize, Arrival)> {
+    pub fn untaken(&self) -> Vec<(usize, Arc<Arrival>)> {
         let seen = locked(&self.seen);
         let arrivals = seen.inbox.as_ref().map(|inbox| inbox.since(0)).unwrap_or_default();
         arrivals.into_iter().enumerate().filter(|(index, _)| !seen.taken.contains(index)).collect()

@@ -5,12 +5,13 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Cursor, ErrorKind};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -109,31 +110,43 @@ pub enum Incoming {
     End(End),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Arrival {
     pub at: Instant,
     pub what: Incoming,
+    json: OnceLock<Option<Value>>,
+}
+
+impl Arrival {
+    /// The JSON of a text message; it is parsed once, however many expectations look at it.
+    pub fn json(&self) -> Option<&Value> {
+        let parse = || match &self.what {
+            Incoming::Text(text) => serde_json::from_str(text).ok(),
+            _ => None,
+        };
+        self.json.get_or_init(parse).as_ref()
+    }
 }
 
 /// What has come over one connection so far. The reading task adds to it and wakes whoever waits.
 #[derive(Debug, Default)]
 pub struct Inbox {
-    arrivals: Mutex<Vec<Arrival>>,
+    arrivals: Mutex<Vec<Arc<Arrival>>>,
     changed: Notify,
 }
 
 impl Inbox {
-    fn locked(&self) -> MutexGuard<'_, Vec<Arrival>> {
+    fn locked(&self) -> MutexGuard<'_, Vec<Arc<Arrival>>> {
         self.arrivals.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn push(&self, what: Incoming) {
-        self.locked().push(Arrival { at: Instant::now(), what });
+        self.locked().push(Arc::new(Arrival { at: Instant::now(), what, json: OnceLock::new() }));
         self.changed.notify_waiters();
     }
 
     /// Everything from the `from`-th arrival on.
-    pub fn since(&self, from: usize) -> Vec<Arrival> {
+    pub fn since(&self, from: usize) -> Vec<Arc<Arrival>> {
         self.locked().get(from..).unwrap_or_default().to_vec()
     }
 
@@ -145,7 +158,7 @@ impl Inbox {
     }
 
     /// Calls `judge` with all arrivals, now and whenever one is added, until it returns something or the time is up.
-    pub async fn wait<T>(&self, until: Instant, mut judge: impl FnMut(&[Arrival]) -> Option<T>) -> Option<T> {
+    pub async fn wait<T>(&self, until: Instant, mut judge: impl FnMut(&[Arc<Arrival>]) -> Option<T>) -> Option<T> {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -583,7 +596,7 @@ impl Reader {
 }
 
 /// The bytes of a plain stream so far, as one.
-pub fn stream_text(arrivals: &[Arrival]) -> String {
+pub fn stream_text(arrivals: &[Arc<Arrival>]) -> String {
     let parts: VecDeque<&[u8]> = arrivals
         .iter()
         .filter_map(|arrival| match &arrival.what {
