@@ -25,11 +25,23 @@ pub enum Event {
         /// The fences that work with this target, the preferred first.
         fences: Vec<String>,
     },
-    ScenarioStarted { at_ms: f64, scenario: String, run: u32 },
+    ScenarioStarted {
+        at_ms: f64,
+        scenario: String,
+        run: u32,
+    },
     Exchange(Exchange),
     Frame(Frame),
     /// A step's result.
-    Step { at_ms: f64, scenario: String, run: u32, place: String, outcome: Outcome, #[serde(skip_serializing_if = "String::is_empty")] note: String },
+    Step {
+        at_ms: f64,
+        scenario: String,
+        run: u32,
+        place: String,
+        outcome: Outcome,
+        #[serde(skip_serializing_if = "String::is_empty")]
+        note: String,
+    },
     ScenarioFinished(Box<ScenarioVerdict>),
     Finished(Footer),
 }

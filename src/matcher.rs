@@ -27,10 +27,7 @@ pub struct Mismatch {
 
 impl Mismatch {
     pub fn single(path: &str, expected: impl Into<String>, actual: impl Into<String>) -> Self {
-        Self {
-            differences: vec![Difference { path: path.to_owned(), expected: expected.into(), actual: actual.into() }],
-            agreements: 0,
-        }
+        Self { differences: vec![Difference { path: path.to_owned(), expected: expected.into(), actual: actual.into() }], agreements: 0 }
     }
 }
 
@@ -411,7 +408,10 @@ mod tests {
         assert_eq!(check("{$any-order: [1, 2]}", json!([2, 1])), MATCHED);
         assert_eq!(check("{$any-order: [1, 2]}", json!([2, 2])), [": [1, 2] in any order / [2,2]"]);
         assert_eq!(check("{$contains: {n: a, p: {$capture: n}}, times: 1}", json!([{"n": "b"}, {"n": "a", "p": 4}])), ["n=4"]);
-        assert_eq!(check("{$contains: {n: a}, times: 1}", json!([{"n": "a"}, {"n": "a"}])), [r#": an array holding 1 time(s) {"n": "a"} / 2 such among 2"#]);
+        assert_eq!(
+            check("{$contains: {n: a}, times: 1}", json!([{"n": "a"}, {"n": "a"}])),
+            [r#": an array holding 1 time(s) {"n": "a"} / 2 such among 2"#]
+        );
         assert_eq!(check("{$contains: {n: a}, times: 0}", json!([{"n": "b"}])), MATCHED);
         assert_eq!(check("{$each: $string}", json!(["a", 1])), ["[1]: a string / 1"]);
     }

@@ -49,7 +49,10 @@ pub enum Fact {
     /// Larger than the search went.
     Above(u64),
     Truth(bool),
-    Unknown { why: String, blocked_by: Vec<RequirementId> },
+    Unknown {
+        why: String,
+        blocked_by: Vec<RequirementId>,
+    },
 }
 
 impl Fact {
@@ -100,15 +103,13 @@ impl Condition {
                     if values.iter().any(|value| any_of.contains(value)) {
                         Holding::Yes
                     } else {
-                        Holding::No(format!(
-                            "it is for {id} = {}, this target follows {}",
-                            any_of.join(" or "),
-                            values.join(" and ")
-                        ))
+                        Holding::No(format!("it is for {id} = {}, this target follows {}", any_of.join(" or "), values.join(" and ")))
                     }
                 }
                 Some(Held::NotApplicable { why }) => Holding::No(format!("{id} doesn't arise: {why}")),
-                Some(Held::Unknown { why, blocked_by }) => Holding::Unknown(format!("{id} could not be found out: {why}"), blocked_by.clone()),
+                Some(Held::Unknown { why, blocked_by }) => {
+                    Holding::Unknown(format!("{id} could not be found out: {why}"), blocked_by.clone())
+                }
                 None => Holding::Unknown(format!("{id} was not probed"), Vec::new()),
             },
             Condition::Number { fact, at_least, at_most } => match findings.facts.get(fact) {
@@ -125,7 +126,9 @@ impl Condition {
                     Some(most) => Holding::No(format!("it needs a {fact} of at most {most}, this target's is above {number}")),
                     None => Holding::Yes,
                 },
-                Some(Fact::Unknown { why, blocked_by }) => Holding::Unknown(format!("the {fact} could not be found out: {why}"), blocked_by.clone()),
+                Some(Fact::Unknown { why, blocked_by }) => {
+                    Holding::Unknown(format!("the {fact} could not be found out: {why}"), blocked_by.clone())
+                }
                 Some(Fact::Truth(_)) | None => Holding::Unknown(format!("the {fact} is not known"), Vec::new()),
             },
             Condition::Truth { fact, is } => match findings.facts.get(fact) {
@@ -139,11 +142,7 @@ impl Condition {
 
 /// The first condition that doesn't hold decides.
 pub fn all_hold(conditions: &[Condition], findings: &Findings) -> Holding {
-    conditions
-        .iter()
-        .map(|condition| condition.holds(findings))
-        .find(|holding| *holding != Holding::Yes)
-        .unwrap_or(Holding::Yes)
+    conditions.iter().map(|condition| condition.holds(findings)).find(|holding| *holding != Holding::Yes).unwrap_or(Holding::Yes)
 }
 
 #[cfg(test)]
@@ -152,10 +151,7 @@ mod tests {
 
     #[test]
     fn a_capacity_above_the_search_is_enough_for_any_number_of_members_but_is_no_limit() {
-        let findings = Findings {
-            facts: [("capacity".to_owned(), Fact::Above(64))].into(),
-            ..Findings::default()
-        };
+        let findings = Findings { facts: [("capacity".to_owned(), Fact::Above(64))].into(), ..Findings::default() };
         let needs = |at_least, at_most| Condition::Number { fact: "capacity".into(), at_least, at_most }.holds(&findings);
         assert_eq!(needs(Some(5), None), Holding::Yes);
         assert!(matches!(needs(None, Some(64)), Holding::No(_)));

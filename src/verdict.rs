@@ -221,7 +221,10 @@ pub fn conclude(verdicts: &[ScenarioVerdict], registry: &Registry, strict: bool,
         Conclusion::Internal
     } else if counted(CountsAs::Failure) {
         Conclusion::Violated
-    } else if counted(CountsAs::Inconclusive) || requirements.is_empty() || requirements.values().all(|outcome| *outcome == Outcome::CouldNotTest) {
+    } else if counted(CountsAs::Inconclusive)
+        || requirements.is_empty()
+        || requirements.values().all(|outcome| *outcome == Outcome::CouldNotTest)
+    {
         Conclusion::Inconclusive
     } else {
         Conclusion::Conforms

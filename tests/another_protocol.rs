@@ -74,6 +74,7 @@ async fn a_folder_for_an_echo_protocol_runs() {
 async fn a_folder_for_an_echo_protocol_finds_the_one_thing_that_is_wrong() {
     let server = echo_server(true).await;
     let (verdicts, events) = run(&plan(&folder("tests/echo"), &server, &[])).await;
-    let failed: Vec<&str> = verdicts.requirements.iter().filter(|(_, outcome)| outcome.word() == "fail").map(|(id, _)| id.as_str()).collect();
+    let failed: Vec<&str> =
+        verdicts.requirements.iter().filter(|(_, outcome)| outcome.word() == "fail").map(|(id, _)| id.as_str()).collect();
     assert_eq!(failed, ["ECHO-2"], "{}", trouble(&events));
 }

@@ -14,7 +14,8 @@ use tokio::task::JoinHandle;
 /// Runs the binary off the runtime, which meanwhile serves what it checks.
 async fn check(arguments: &[&str]) -> (i32, String, String) {
     let arguments: Vec<String> = std::iter::once("check").chain(arguments.iter().copied()).map(str::to_owned).collect();
-    let output = tokio::task::spawn_blocking(move || chatspec(&arguments.iter().map(String::as_str).collect::<Vec<_>>())).await.expect("it runs");
+    let output =
+        tokio::task::spawn_blocking(move || chatspec(&arguments.iter().map(String::as_str).collect::<Vec<_>>())).await.expect("it runs");
     (output.status.code().unwrap_or(-1), stdout(&output), stderr(&output))
 }
 
@@ -37,7 +38,8 @@ fn accepting(listener: TcpListener, answer: Option<&'static str>) -> JoinHandle<
     })
 }
 
-const NOT_FOUND: &str = "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 22\r\nConnection: close\r\n\r\n<h1>Nothing here.</h1>";
+const NOT_FOUND: &str =
+    "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 22\r\nConnection: close\r\n\r\n<h1>Nothing here.</h1>";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_where_nothing_listens_is_inconclusive_and_names_what_was_tried() {
@@ -111,7 +113,8 @@ async fn an_empty_folder_and_a_broken_one_are_wrong_usage() {
     assert_eq!(code, 2);
     assert!(err.contains("holds no scenario"), "{err}");
 
-    std::fs::write(dir.path().join("a.yaml"), "id: a\ntitle: A\nactors: [ann]\nsteps:\n  - recieve: {actor: ann}\n    proves: NO-1\n").expect("written");
+    std::fs::write(dir.path().join("a.yaml"), "id: a\ntitle: A\nactors: [ann]\nsteps:\n  - recieve: {actor: ann}\n    proves: NO-1\n")
+        .expect("written");
     std::fs::write(dir.path().join("b.yaml"), "id: b\ntitle: [").expect("written");
     let (code, _, err) = check(&["--scenarios", path]).await;
     assert_eq!(code, 2);
@@ -125,8 +128,19 @@ async fn the_log_has_a_header_and_a_footer_and_no_header_values_of_the_user() {
     let dir = tempfile::tempdir().expect("a folder");
     let file = dir.path().join("run.jsonl");
     let path = file.to_str().expect("a path");
-    let (code, out, err) =
-        check(&["--http", &server.http, "--ws", &server.ws, "--only", "list.*", "--header", "Authorization: Bearer geheim", "--json", path]).await;
+    let (code, out, err) = check(&[
+        "--http",
+        &server.http,
+        "--ws",
+        &server.ws,
+        "--only",
+        "list.*",
+        "--header",
+        "Authorization: Bearer geheim",
+        "--json",
+        path,
+    ])
+    .await;
     assert_eq!(code, 0, "{out}{err}");
     let text = std::fs::read_to_string(&file).expect("the log");
     assert!(!text.contains("geheim"), "what the user gives in a header is a secret");

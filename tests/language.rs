@@ -108,7 +108,12 @@ fn cases_need_ids_of_their_own() {
 
 #[test]
 fn broken_yaml_has_a_place_in_every_file_that_is_broken() {
-    insta::assert_snapshot!(diagnostics(&[("a.yaml", "id: [a\ntitle: x\n"), ("b/c.yaml", "id: a\nid: b\n"), ("d.yaml", "\t- x\n"), ("e.yaml", "")]));
+    insta::assert_snapshot!(diagnostics(&[
+        ("a.yaml", "id: [a\ntitle: x\n"),
+        ("b/c.yaml", "id: a\nid: b\n"),
+        ("d.yaml", "\t- x\n"),
+        ("e.yaml", "")
+    ]));
 }
 
 #[test]
@@ -136,7 +141,8 @@ fn the_schema_accepts_every_scenario_of_the_suite() {
         for entry in std::fs::read_dir(root.join(area)).expect("an area") {
             let path = entry.expect("an entry").path();
             let text = std::fs::read_to_string(&path).expect("a file");
-            let value: serde_json::Value = serde_saphyr::from_str_with_options(&text, serde_saphyr::options! { strict_booleans: true }).expect("YAML");
+            let value: serde_json::Value =
+                serde_saphyr::from_str_with_options(&text, serde_saphyr::options! { strict_booleans: true }).expect("YAML");
             let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
             assert!(errors.is_empty(), "{}: {errors:?}", path.display());
             seen += 1;

@@ -49,7 +49,8 @@ fn every_fragment_is_used() {
 async fn the_reference_server_passes_everything() {
     let server = reference(Config::default()).await;
     let (verdicts, events) = run(&plan(&suite(), &server, &[])).await;
-    let troubled: Vec<_> = verdicts.requirements.iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Pass | Outcome::Skipped)).collect();
+    let troubled: Vec<_> =
+        verdicts.requirements.iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Pass | Outcome::Skipped)).collect();
     assert!(troubled.is_empty(), "{troubled:?}\n{}", trouble(&events));
     assert_eq!(verdicts.conclusion.exit_code(), 0);
 }

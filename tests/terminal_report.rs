@@ -20,7 +20,11 @@ fn header() -> Event {
         log_version: 1,
         version: "0.0.0".into(),
         command: "check".into(),
-        target: TargetShown { http: "http://127.0.0.1:7000/".into(), ws: "ws://127.0.0.1:7001/".into(), notes: vec!["--ws was not given".into()] },
+        target: TargetShown {
+            http: "http://127.0.0.1:7000/".into(),
+            ws: "ws://127.0.0.1:7001/".into(),
+            notes: vec!["--ws was not given".into()],
+        },
         protocol: "echo".into(),
         suite: "0".into(),
         seed: 7,
@@ -184,7 +188,8 @@ fn a_passing_run_with_something_skipped() {
 fn a_flaky_run() {
     let mut second = verdict("ping.pong", "PING-1", Outcome::Fail);
     second.run = 2;
-    second.failure = Some(Failure { requirements: vec![id("PING-1")], summary: "answer: expected \"pong\", got \"pnog\"".into(), ..Failure::default() });
+    second.failure =
+        Some(Failure { requirements: vec![id("PING-1")], summary: "answer: expected \"pong\", got \"pnog\"".into(), ..Failure::default() });
     let events = [
         header(),
         readings(),

@@ -38,7 +38,8 @@ pub fn run(args: &ExplainArgs) -> Ended {
         }
         return Ok(0);
     }
-    let scenarios: Vec<&Scenario> = protocol.scenarios.iter().filter(|scenario| scenario.id == id || scenario.id.split('/').next() == Some(id)).collect();
+    let scenarios: Vec<&Scenario> =
+        protocol.scenarios.iter().filter(|scenario| scenario.id == id || scenario.id.split('/').next() == Some(id)).collect();
     if let Some(first) = scenarios.first() {
         explain_scenario(first, &scenarios);
         return Ok(0);
@@ -54,7 +55,10 @@ fn explain_requirement(protocol: &Protocol, requirement: &Requirement) {
         anstream::println!("  Readings that bear on it: {}", requirement.readings.join(", "));
     }
     let proving: Vec<&Scenario> = protocol.scenarios.iter().filter(|scenario| scenario.proves().contains(&requirement.id)).collect();
-    anstream::println!("\n  Proved by {}:", if proving.len() == 1 { "one scenario".to_owned() } else { format!("{} scenarios", proving.len()) });
+    anstream::println!(
+        "\n  Proved by {}:",
+        if proving.len() == 1 { "one scenario".to_owned() } else { format!("{} scenarios", proving.len()) }
+    );
     for scenario in proving {
         anstream::println!("    {:<48} {}", scenario.id, scenario.title);
     }
@@ -68,9 +72,13 @@ fn explain_reading(protocol: &Protocol, id: &str) {
     for (value, meaning) in &reading.values {
         anstream::println!("    {value:<18} {meaning}");
     }
-    let bearing = protocol.declarations.registry.requirements.values().filter(|requirement| requirement.readings.iter().any(|reading| reading == id));
+    let bearing =
+        protocol.declarations.registry.requirements.values().filter(|requirement| requirement.readings.iter().any(|reading| reading == id));
     let ids: Vec<&str> = bearing.map(|requirement| requirement.id.as_str()).collect();
-    anstream::println!("\n  It bears on {}. `--reading {id}=VALUE` pins it.\n", if ids.is_empty() { "no requirement".to_owned() } else { ids.join(", ") });
+    anstream::println!(
+        "\n  It bears on {}. `--reading {id}=VALUE` pins it.\n",
+        if ids.is_empty() { "no requirement".to_owned() } else { ids.join(", ") }
+    );
 }
 
 fn explain_scenario(first: &Scenario, cases: &[&Scenario]) {

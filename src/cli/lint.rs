@@ -33,7 +33,8 @@ pub fn run(args: &LintArgs) -> Ended {
 
 fn summary(protocol: &Protocol) -> String {
     let uncovered = protocol.uncovered();
-    let mut text = format!("{} scenarios, {} requirements: no mistakes", protocol.scenarios.len(), protocol.declarations.registry.requirements.len());
+    let mut text =
+        format!("{} scenarios, {} requirements: no mistakes", protocol.scenarios.len(), protocol.declarations.registry.requirements.len());
     if !uncovered.is_empty() && !protocol.overlay {
         let ids: Vec<&str> = uncovered.iter().map(|requirement| requirement.id.as_str()).collect();
         text.push_str(&format!("; no scenario proves {}", ids.join(", ")));

@@ -26,7 +26,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Check a server against the protocol; without an address, the reference server
-    #[command(after_help = "Examples:\n  chatspec check --http http://127.0.0.1:5000 --ws ws://127.0.0.1:2333\n  chatspec check --http http://127.0.0.1:5000 --only JOIN-3 --verbose\n\nExit codes: 0 conforms, 1 a violation, 2 wrong usage, 3 inconclusive (nobody answers, or a MUST could not be tested), 4 a fault of chatspec, 130 interrupted")]
+    #[command(
+        after_help = "Examples:\n  chatspec check --http http://127.0.0.1:5000 --ws ws://127.0.0.1:2333\n  chatspec check --http http://127.0.0.1:5000 --only JOIN-3 --verbose\n\nExit codes: 0 conforms, 1 a violation, 2 wrong usage, 3 inconclusive (nobody answers, or a MUST could not be tested), 4 a fault of chatspec, 130 interrupted"
+    )]
     Check(Box<check::CheckArgs>),
     /// Run the reference server on this machine, for client authors
     #[command(after_help = "Examples:\n  chatspec serve\n  chatspec serve --http 127.0.0.1:0 --ws 127.0.0.1:0 --capacity 3 --room lobby")]
@@ -35,7 +37,9 @@ enum Command {
     #[command(after_help = "Examples:\n  chatspec list\n  chatspec list JOIN-3 'msg.*'")]
     List(list::ListArgs),
     /// Explain a requirement, a reading or a scenario
-    #[command(after_help = "Examples:\n  chatspec explain JOIN-3\n  chatspec explain R-POPULATION\n  chatspec explain join.members-are-told")]
+    #[command(
+        after_help = "Examples:\n  chatspec explain JOIN-3\n  chatspec explain R-POPULATION\n  chatspec explain join.members-are-told"
+    )]
     Explain(explain::ExplainArgs),
     /// Check scenario files for mistakes, without running them
     #[command(after_help = "Examples:\n  chatspec lint\n  chatspec lint my-scenarios/")]

@@ -75,7 +75,8 @@ impl TargetArgs {
         // A header may be a secret, so its value isn't repeated.
         options.extend(headers.iter().flat_map(|(name, _)| ["--header".to_owned(), format!("'{name}: …'")]));
         options.extend(self.insecure.then(|| "--insecure".to_owned()));
-        let spec = TargetSpec { http, ws, headers, insecure: self.insecure, pid: server.as_ref().and_then(own_server::OwnServer::pid), notes };
+        let spec =
+            TargetSpec { http, ws, headers, insecure: self.insecure, pid: server.as_ref().and_then(own_server::OwnServer::pid), notes };
         Ok(Resolved { spec, pins, options, _server: server })
     }
 
@@ -135,7 +136,11 @@ fn address(text: &str, option: &str, schemes: &[&str]) -> anyhow::Result<Url> {
         wrong(if missing { format!("`{text}` has no scheme such as `{}://`", schemes[0]) } else { format!("`{text}` is no URL ({error})") })
     })?;
     if !schemes.contains(&url.scheme()) {
-        let why = if text.contains("://") { format!("the scheme of `{text}` is `{}`, not `{}`", url.scheme(), schemes.join("` or `")) } else { format!("`{text}` has no scheme such as `{}://`", schemes[0]) };
+        let why = if text.contains("://") {
+            format!("the scheme of `{text}` is `{}`, not `{}`", url.scheme(), schemes.join("` or `"))
+        } else {
+            format!("`{text}` has no scheme such as `{}://`", schemes[0])
+        };
         return Err(wrong(why).into());
     }
     if url.host_str().is_none_or(str::is_empty) {
@@ -177,7 +182,8 @@ pub fn quote(word: &str) -> String {
 pub fn waits(texts: &[String], protocol: &Protocol) -> anyhow::Result<HashMap<RequirementId, Duration>> {
     let known = &protocol.declarations.registry.requirements;
     let parsed = texts.iter().map(|text| {
-        let (id, duration) = text.split_once('=').ok_or_else(|| Usage(format!("--within takes ID=DURATION, such as GONE-2=10s; `{text}` has no `=`")))?;
+        let (id, duration) =
+            text.split_once('=').ok_or_else(|| Usage(format!("--within takes ID=DURATION, such as GONE-2=10s; `{text}` has no `=`")))?;
         let id = RequirementId::new(id);
         if !known.contains_key(&id) {
             let help = suggest(id.as_str(), known.keys().map(RequirementId::as_str).collect::<Vec<_>>());

@@ -65,7 +65,8 @@ pub struct Plan {
     pub target: TargetSpec,
     pub timing: Timing,
     pub pins: Pins,
-    pub jobs: usize,
+    /// How many scenarios run at once; unless given, as many as suit the target's pace.
+    pub jobs: Option<usize>,
     pub repeat: u32,
     pub seed: u64,
     pub strict: bool,
@@ -190,8 +191,10 @@ impl Run<'_> {
             presence: Arc::new(presence),
             deadline,
         };
-        let (together, alone): (Vec<_>, Vec<_>) = self.order().into_iter().partition(|(index, _)| !self.plan.protocol.scenarios[*index].alone);
-        self.play_some(&ground, together, self.plan.jobs).await;
+        let (together, alone): (Vec<_>, Vec<_>) =
+            self.order().into_iter().partition(|(index, _)| !self.plan.protocol.scenarios[*index].alone);
+        let jobs = self.plan.jobs.unwrap_or_else(|| jobs_for(ground.presence.pace));
+        self.play_some(&ground, together, jobs).await;
         self.play_some(&ground, alone, 1).await;
         if self.verdicts.iter().any(|verdict| verdict.why.as_deref() == Some(OUT_OF_TIME)) {
             let limit = humantime::format_duration(self.plan.timing.max_time);
@@ -240,6 +243,14 @@ impl Run<'_> {
             self.verdicts.push(verdict);
         }
     }
+}
+
+/// As many scenarios at once as keep a target about equally busy, whatever its pace: 32, and up to four times as many for
+/// one that takes its time over an answer, since what waits for it costs nothing.
+fn jobs_for(pace: Duration) -> usize {
+    const AT_EASE: Duration = Duration::from_millis(100);
+    let times = pace.as_secs_f64() / AT_EASE.as_secs_f64();
+    (32.0 * times.clamp(1.0, 4.0)) as usize
 }
 
 const OUT_OF_TIME: &str = "the run's time was used up";

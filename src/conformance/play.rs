@@ -33,11 +33,8 @@ pub fn steps<'a>(stage: &'a Stage, steps: &'a [Step]) -> Played<'a> {
         for step in steps {
             match one(stage, step).await {
                 Ok(()) => {}
-                Err(stop) if stage.tolerant && stop.is_unmet_need() && unmet.is_none() => {
-                    stage.note(format!("it went on although a step before it failed: {}", stop.failure.summary));
-                    unmet = Some(stop);
-                }
-                Err(stop) => return Err(unmet.unwrap_or(stop)),
+                Err(stop) if stage.tolerant && stop.is_unmet_need() => unmet = unmet.or(Some(stop)),
+                Err(stop) => return Err(unmet.map_or_else(|| stop.clone(), |unmet| unmet.followed_by(&stop))),
             }
         }
         Ok(())
@@ -123,7 +120,8 @@ async fn action(stage: &Stage, step: &Step) -> Result<(), Stop> {
             let FrameSpec { opcode, fin, masked, reserved_bit, payload } = &**frame;
             let payload = blob(stage, payload).map_err(unbound)?;
             let frame = Frame { opcode: *opcode, fin: *fin, masked: *masked, reserved_bit: *reserved_bit, payload };
-            let kind = format!("frame opcode {opcode:#x}{}{}", if *fin { "" } else { ", not final" }, if *masked { "" } else { ", unmasked" });
+            let kind =
+                format!("frame opcode {opcode:#x}{}{}", if *fin { "" } else { ", not final" }, if *masked { "" } else { ", unmasked" });
             send(stage, step, *actor, &kind, frame).await
         }
         Action::Bytes { actor, bytes } => {
@@ -188,7 +186,9 @@ async fn action(stage: &Stage, step: &Step) -> Result<(), Stop> {
             let stage = &stage.strict();
             loop {
                 match self::steps(stage, steps).await {
-                    Err(stop) if Instant::now() >= deadline || matches!(stop.kind, StopKind::Broken | StopKind::Unknown) => return Err(stop),
+                    Err(stop) if Instant::now() >= deadline || matches!(stop.kind, StopKind::Broken | StopKind::Unknown) => {
+                        return Err(stop);
+                    }
                     Err(_) => tokio::time::sleep(AGAIN).await,
                     Ok(()) => return Ok(()),
                 }

@@ -39,7 +39,11 @@ pub async fn play(stage: &Stage, step: &Step, receive: &Receive) -> Result<(), S
 
 /// What the search through the arrivals has found.
 enum Found {
-    Match { index: usize, bindings: Bindings, alternative: usize },
+    Match {
+        index: usize,
+        bindings: Bindings,
+        alternative: usize,
+    },
     /// The connection has ended, and no alternative says so.
     Over,
     Unbound(Unbound),
@@ -74,7 +78,8 @@ async fn one(
             actor.take(index);
             if let Some(mismatch) = strays(stage, alternative) {
                 let difference = &mismatch.differences[0];
-                let what = inbox.since(index.min(inbox.since(0).len())).first().map(|arrival| show(&arrival.what)).unwrap_or("nothing".into());
+                let what =
+                    inbox.since(index.min(inbox.since(0).len())).first().map(|arrival| show(&arrival.what)).unwrap_or("nothing".into());
                 let summary = format!("{} got {what}: {}, not {}", actor.name, difference.path, difference.expected);
                 let mut stop = Stop::new(step, StopKind::Mismatch, summary);
                 stop.failure.differences = mismatch.differences;
@@ -90,10 +95,19 @@ async fn one(
     }
 }
 
-fn search(stage: &Stage, actor: &ActorState, alternatives: &[Alternative], arrivals: &[Arc<Arrival>], after: Option<usize>) -> Option<Found> {
+fn search(
+    stage: &Stage,
+    actor: &ActorState,
+    alternatives: &[Alternative],
+    arrivals: &[Arc<Arrival>],
+    after: Option<usize>,
+) -> Option<Found> {
     let prefix = stage.world.token_prefix();
     for (index, arrival) in arrivals.iter().enumerate() {
-        if actor.is_taken(index) || after.is_some_and(|after| after != usize::MAX && index <= after) || (!stage.in_fence && is_fence(arrival, &prefix)) {
+        if actor.is_taken(index)
+            || after.is_some_and(|after| after != usize::MAX && index <= after)
+            || (!stage.in_fence && is_fence(arrival, &prefix))
+        {
             continue;
         }
         for (number, alternative) in alternatives.iter().enumerate() {
@@ -120,7 +134,12 @@ fn is_fence(arrival: &Arrival, prefix: &str) -> bool {
 }
 
 /// Whether an arrival is what is expected.
-fn holds(stage: &Stage, happening: &Happening, arrival: &Arrival, arrivals: &[Arc<Arrival>]) -> Result<Result<Bindings, Mismatch>, Unbound> {
+fn holds(
+    stage: &Stage,
+    happening: &Happening,
+    arrival: &Arrival,
+    arrivals: &[Arc<Arrival>],
+) -> Result<Result<Bindings, Mismatch>, Unbound> {
     let no = |expected: &str| Ok(Err(Mismatch::single("", expected, show(&arrival.what))));
     let text_of = |bytes: &Bytes| Value::String(String::from_utf8_lossy(bytes).into_owned());
     match (happening, &arrival.what) {
@@ -210,7 +229,14 @@ fn words(stage: &Stage, alternatives: &[Alternative]) -> String {
 }
 
 /// The failure of a wait, with what came instead and what still comes in a grace period.
-async fn missed(stage: &Stage, step: &Step, actor: &ActorState, alternatives: &[Alternative], within: Duration, after: Option<usize>) -> Stop {
+async fn missed(
+    stage: &Stage,
+    step: &Step,
+    actor: &ActorState,
+    alternatives: &[Alternative],
+    within: Duration,
+    after: Option<usize>,
+) -> Stop {
     let inbox = actor.inbox().unwrap_or_default();
     let deadline = Instant::now();
     let ended = inbox.end();
@@ -218,7 +244,9 @@ async fn missed(stage: &Stage, step: &Step, actor: &ActorState, alternatives: &[
     let mut late = Vec::new();
     if ended.is_none() {
         let grace = GRACE.min(stage.timeout() / 2);
-        if let Some(Found::Match { index, .. }) = inbox.wait(deadline + grace, |arrivals| search(stage, actor, alternatives, arrivals, after)).await {
+        if let Some(Found::Match { index, .. }) =
+            inbox.wait(deadline + grace, |arrivals| search(stage, actor, alternatives, arrivals, after)).await
+        {
             actor.take(index);
             late = inbox.since(index).into_iter().take(1).map(|arrival| near_miss(stage, actor, &arrival, Vec::new())).collect();
         }
@@ -327,7 +355,11 @@ pub fn all_received(stage: &Stage, step: &Step, actors: &[usize], of: Option<&Pa
             };
             if let Some(mismatch) = mismatch {
                 let first = mismatch.differences.first().map(|d| format!("{}: expected {}, got {}", d.path, d.expected, d.actual));
-                let summary = format!("{} received a message that is not as it must be: {}", actor.name, first.unwrap_or_default().trim_start_matches(": "));
+                let summary = format!(
+                    "{} received a message that is not as it must be: {}",
+                    actor.name,
+                    first.unwrap_or_default().trim_start_matches(": ")
+                );
                 let mut stop = Stop::new(step, StopKind::Mismatch, summary);
                 stop.failure.expected = format!("a text message that holds {}", describe(packet, stage));
                 stop.failure.actual = show(&arrival.what);

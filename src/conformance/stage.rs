@@ -63,9 +63,10 @@ impl World {
     /// The part of a name on the wire that makes it new: this run's, this scenario's, this repetition's.
     pub fn suffix(&self, scenario: &str, run: u32) -> String {
         // FNV-1a: the same seed and scenario give the same letters on every machine.
-        let hash = scenario.bytes().chain(self.seed.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash = scenario
+            .bytes()
+            .chain(self.seed.to_le_bytes())
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         let run = if run > 1 { format!("r{run}") } else { String::new() };
         format!("{}{}{run}", self.nonce, base36(hash % 36_u64.pow(4)))
     }

@@ -47,6 +47,12 @@ impl Stop {
         self.kind == StopKind::Mismatch && matches!(&self.claim, Claim::Needs(ids) if !ids.is_empty())
     }
 
+    /// This unmet need, to which another failure may be due.
+    pub fn followed_by(mut self, other: &Stop) -> Self {
+        self.failure.hints.push(format!("the scenario went on, and then: {}", other.failure.summary));
+        self
+    }
+
     /// A scenario whose names can't be made.
     pub fn unnamed(scenario: &Scenario, unbound: &Unbound) -> Self {
         let place = StepPlace { place: scenario.span.to_string(), excerpt: excerpt(&scenario.span), through: Vec::new() };

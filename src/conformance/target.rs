@@ -1,7 +1,7 @@
 //! A server under test: where its listeners are, and what reaches them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use url::Url;
@@ -55,7 +55,8 @@ impl Target {
     pub fn new(spec: &TargetSpec) -> Result<Self, TargetError> {
         let tls = tls::config(spec.insecure)?;
         let opening = Arc::new(Semaphore::new(OPENING));
-        let endpoint = |url: &Url| Endpoint { url: url.clone(), headers: spec.headers.clone(), tls: Arc::new(tls.clone()), opening: opening.clone() };
+        let endpoint =
+            |url: &Url| Endpoint { url: url.clone(), headers: spec.headers.clone(), tls: Arc::new(tls.clone()), opening: opening.clone() };
         Ok(Self {
             http: HttpClient::new(spec.http.clone(), &spec.headers, tls.clone(), OPENING)?,
             ws: endpoint(&spec.ws),
@@ -80,6 +81,8 @@ impl Target {
 pub struct Presence {
     pub http: Result<(), String>,
     pub ws: Result<(), String>,
+    /// How long the HTTP listener took over its answer.
+    pub pace: Duration,
 }
 
 impl Presence {
@@ -104,7 +107,9 @@ impl Presence {
                 Err(_) => Ok(()),
             }
         };
-        let (http, ws) = tokio::join!(http, ws);
-        Self { http, ws }
+        let began = Instant::now();
+        let timed = async { (http.await, began.elapsed()) };
+        let ((http, pace), ws) = tokio::join!(timed, ws);
+        Self { http, ws, pace }
     }
 }

@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::transcript::{Transcript, printable};
 use crate::event::{Event, Footer, Header};
+use crate::matcher::Difference;
 use crate::reading::{Fact, Held};
 use crate::requirement::{Level, Requirement, RequirementId};
 use crate::scenario::protocol::Protocol;
@@ -150,7 +151,10 @@ impl Terminal {
             writeln!(out, "  {YELLOW}not found out{YELLOW:#}: {} ({})", ids.join(", "), printable(&why))?;
         }
         if self.fences.is_empty() {
-            writeln!(out, "  {YELLOW}No exchange serves as a fence here, so \"nothing more comes\" is known from quiet times only.{YELLOW:#}")?;
+            writeln!(
+                out,
+                "  {YELLOW}No exchange serves as a fence here, so \"nothing more comes\" is known from quiet times only.{YELLOW:#}"
+            )?;
         }
         Ok(())
     }
@@ -162,7 +166,13 @@ impl Terminal {
         for verdict in verdicts {
             let style = style_of(verdict.outcome);
             let why = verdict.why.as_deref().map(|why| format!("  {}", printable(why))).unwrap_or_default();
-            writeln!(out, "{style}{:<14}{style:#} {}  {DIM}{:.1} ms{DIM:#}{why}", verdict.outcome.word(), verdict.scenario, verdict.duration_ms)?;
+            writeln!(
+                out,
+                "{style}{:<14}{style:#} {}  {DIM}{:.1} ms{DIM:#}{why}",
+                verdict.outcome.word(),
+                verdict.scenario,
+                verdict.duration_ms
+            )?;
             if verdict.outcome == Outcome::Pass
                 && let Some(transcript) = self.transcripts.get(&(verdict.scenario.clone(), verdict.run))
             {
@@ -184,8 +194,11 @@ impl Terminal {
 
     fn violations(&self, out: &mut dyn Write, header: &Header, footer: &Footer) -> io::Result<()> {
         let registry = &self.protocol.declarations.registry;
-        let mut broken: Vec<&Requirement> =
-            registry.requirements.values().filter(|requirement| matches!(footer.requirements.get(&requirement.id), Some(Outcome::Fail | Outcome::Error))).collect();
+        let mut broken: Vec<&Requirement> = registry
+            .requirements
+            .values()
+            .filter(|requirement| matches!(footer.requirements.get(&requirement.id), Some(Outcome::Fail | Outcome::Error)))
+            .collect();
         broken.sort_by_key(|requirement| requirement.level);
         let mut told: HashMap<(String, u32), &RequirementId> = HashMap::new();
         for requirement in broken {
@@ -226,19 +239,18 @@ impl Terminal {
         };
         self.step(out, failure)?;
         writeln!(out, "    {RED}{}{RED:#}", printable(&failure.summary))?;
-        if failure.differences.len() == 1 && failure.differences[0].path.is_empty() && failure.expected.is_empty() {
-            let difference = &failure.differences[0];
-            writeln!(out, "      expected  {}\n      actual    {}", printable(&difference.expected), printable(&difference.actual))?;
-        } else {
-            if !failure.expected.is_empty() {
-                writeln!(out, "      expected  {}", printable(&failure.expected))?;
-            }
-            if !failure.actual.is_empty() {
-                writeln!(out, "      actual    {}", printable(&failure.actual))?;
-            }
-            for difference in failure.differences.iter().filter(|difference| !difference.path.is_empty()) {
-                writeln!(out, "      {BOLD}{}{BOLD:#}: expected {GREEN}{}{GREEN:#}, got {RED}{}{RED:#}", difference.path, printable(&difference.expected), printable(&difference.actual))?;
-            }
+        if !failure.expected.is_empty() {
+            writeln!(out, "      expected  {}", printable(&failure.expected))?;
+        }
+        if !failure.actual.is_empty() {
+            writeln!(out, "      actual    {}", printable(&failure.actual))?;
+        }
+        // The summary says the one difference that there is.
+        let told = |difference: &&Difference| failure.differences.len() == 1 && failure.summary.contains(&difference.expected);
+        for difference in failure.differences.iter().filter(|difference| !told(difference)) {
+            let place = if difference.path.is_empty() { "value" } else { &difference.path };
+            let (expected, actual) = (printable(&difference.expected), printable(&difference.actual));
+            writeln!(out, "      {BOLD}{place}{BOLD:#}: expected {GREEN}{expected}{GREEN:#}, got {RED}{actual}{RED:#}")?;
         }
         for hint in &failure.hints {
             writeln!(out, "      {YELLOW}hint{YELLOW:#}: {}", printable(hint))?;

@@ -75,7 +75,9 @@ pub fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| match c {
             '\n' => "\\n".chars().collect::<Vec<_>>(),
-            c if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) => c.escape_unicode().collect(),
+            c if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) => {
+                c.escape_unicode().collect()
+            }
             c => vec![c],
         })
         .collect()

@@ -13,7 +13,9 @@ use super::file::{
 };
 use super::pattern::{Pattern, is_word};
 use super::source::{Diagnostic, Diagnostics, Span, suggest};
-use super::step::{Action, Actor, Alternative, Blob, Call, Claim, FrameSpec, Happening, NothingMore, Payload, Receive, Request, Scenario, Step};
+use super::step::{
+    Action, Actor, Alternative, Blob, Call, Claim, FrameSpec, Happening, NothingMore, Payload, Receive, Request, Scenario, Step,
+};
 use super::template::{Meaning, Symbols, Template};
 use super::yaml::{Kind, Lasting, Names, Node, Pairs, Spanned, decode};
 use crate::reading::{Condition, Reading};
@@ -189,11 +191,7 @@ impl Lowering<'_> {
             self.check_name(actor, &known, bindings);
             known.push(actor.value.clone());
         }
-        Table {
-            declarations: self.declarations,
-            actors: known,
-            names: RefCell::default(),
-        }
+        Table { declarations: self.declarations, actors: known, names: RefCell::default() }
     }
 
     fn check_name(&self, name: &Spanned<String>, known: &[String], bindings: &[(&str, &Node)]) {
@@ -314,11 +312,7 @@ impl Lowering<'_> {
         let Some(verb) = self.verb(node, &shape) else {
             return;
         };
-        let through_this = Through {
-            spans: through.spans.clone(),
-            claim: claim.clone(),
-            when: when.clone(),
-        };
+        let through_this = Through { spans: through.spans.clone(), claim: claim.clone(), when: when.clone() };
         if let Some(name) = shape.use_.take() {
             self.fragment(&name, shape.with.unwrap_or_default(), table, &through_this, &verb, steps);
             return;
@@ -338,13 +332,7 @@ impl Lowering<'_> {
             None if connecting => Claim::Needs(self.declarations.connecting.iter().cloned().collect()),
             None => Claim::Needs(Vec::new()),
         };
-        steps.push(Step {
-            span: verb,
-            through: through.spans.clone(),
-            claim,
-            when,
-            action,
-        });
+        steps.push(Step { span: verb, through: through.spans.clone(), claim, when, action });
     }
 
     /// The place of the step's verb; there must be exactly one.
@@ -353,7 +341,8 @@ impl Lowering<'_> {
             return None;
         };
         let modifiers = ["proves", "needs", "when", "with"];
-        let verbs: Vec<&Spanned<String>> = pairs.iter().map(|(key, _)| key).filter(|key| !modifiers.contains(&key.value.as_str())).collect();
+        let verbs: Vec<&Spanned<String>> =
+            pairs.iter().map(|(key, _)| key).filter(|key| !modifiers.contains(&key.value.as_str())).collect();
         match verbs.as_slice() {
             [verb] => {
                 if !shape.proves.0.is_empty() && !shape.needs.0.is_empty() {
@@ -564,10 +553,7 @@ impl Lowering<'_> {
             return Some(Action::Repeat { times, counter, count, until, steps });
         }
         if let Some(eventually) = shape.eventually {
-            return Some(Action::Eventually {
-                within: duration(eventually.within),
-                steps: self.steps(&eventually.steps, table, through),
-            });
+            return Some(Action::Eventually { within: duration(eventually.within), steps: self.steps(&eventually.steps, table, through) });
         }
         if let Some(check) = shape.check {
             let (that, is) = self.check(&check, table);
@@ -596,7 +582,8 @@ impl Lowering<'_> {
         for (key, _) in &call.with.0 {
             if !request.parameters.contains(&key.value) {
                 let help = suggest(&key.value, request.parameters.iter().map(String::as_str).collect::<Vec<_>>());
-                self.diagnostics.push(Diagnostic::new(&key.span, format!("`{}` has no parameter `{}`", call.call.value, key.value)).help(help));
+                self.diagnostics
+                    .push(Diagnostic::new(&key.span, format!("`{}` has no parameter `{}`", call.call.value, key.value)).help(help));
             }
         }
         if let Some(way) = &call.way
@@ -615,12 +602,7 @@ impl Lowering<'_> {
         };
         Some(Call {
             actor: self.actor(&call.actor.value, &call.actor.span, table)?,
-            what: Request::Named {
-                name: call.call.value,
-                with,
-                way: call.way.map(|way| way.value),
-                as_written: call.as_written,
-            },
+            what: Request::Named { name: call.call.value, with, way: call.way.map(|way| way.value), as_written: call.as_written },
             expected: self.answers(&call.call.span, alternative, call.one_of, table),
             within: duration(call.within),
         })
@@ -684,7 +666,9 @@ impl Lowering<'_> {
         let mut found = Vec::new();
         for (key, value) in &reads.0 {
             match readings.get(&key.value) {
-                Some(reading) => found.extend(self.reading_value(reading, &value.value, &value.span).map(|value| (key.value.clone(), value))),
+                Some(reading) => {
+                    found.extend(self.reading_value(reading, &value.value, &value.span).map(|value| (key.value.clone(), value)))
+                }
                 None => {
                     let help = suggest(&key.value, readings.keys().map(String::as_str).collect::<Vec<_>>());
                     self.diagnostics.push(Diagnostic::new(&key.span, format!("no reading is called `{}`", key.value)).help(help));
@@ -697,7 +681,8 @@ impl Lowering<'_> {
     fn happening(&self, shape: AlternativeShape, span: &Span, table: &Table<'_>) -> Option<Alternative> {
         let reads = self.reads(&shape.reads);
         if let Some(node) = shape.answer.as_ref().or(shape.status.as_ref()) {
-            self.diagnostics.error(&node.span, "this is an HTTP answer's; a connection receives `packet`, `text`, `binary`, `pong` or `end`");
+            self.diagnostics
+                .error(&node.span, "this is an HTTP answer's; a connection receives `packet`, `text`, `binary`, `pong` or `end`");
         }
         let mut found = Vec::new();
         if let Some(node) = &shape.packet {

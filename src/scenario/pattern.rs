@@ -25,20 +25,32 @@ pub enum Pattern {
     All(Vec<Pattern>),
     Not(Box<Pattern>),
     /// Binds the value to a name, for the steps that follow.
-    Capture { name: String, pattern: Box<Pattern> },
+    Capture {
+        name: String,
+        pattern: Box<Pattern>,
+    },
     /// An object with these keys; with others too, unless `exact`.
-    Object { fields: Vec<(Template, Pattern)>, exact: bool },
+    Object {
+        fields: Vec<(Template, Pattern)>,
+        exact: bool,
+    },
     /// A list of exactly these items in this order.
     List(Vec<Pattern>),
     /// A list of exactly these items, whatever their order.
     AnyOrder(Vec<Pattern>),
     /// A list in which so many items match; at least one unless told.
-    Contains { pattern: Box<Pattern>, times: Option<Template> },
+    Contains {
+        pattern: Box<Pattern>,
+        times: Option<Template>,
+    },
     /// A list of which each item matches.
     Each(Box<Pattern>),
     /// The number of characters of a text, of items of a list.
     Length(Box<Pattern>),
-    Compare { how: Comparison, with: Template },
+    Compare {
+        how: Comparison,
+        with: Template,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +95,21 @@ pub enum Word {
 }
 
 const OPERATORS: [&str; 15] = [
-    "$regex", "$has-text", "$one-of", "$all", "$not", "$capture", "$exact", "$any-order", "$contains", "$each", "$length",
-    "$at-least", "$at-most", "$below", "$above",
+    "$regex",
+    "$has-text",
+    "$one-of",
+    "$all",
+    "$not",
+    "$capture",
+    "$exact",
+    "$any-order",
+    "$contains",
+    "$each",
+    "$length",
+    "$at-least",
+    "$at-most",
+    "$below",
+    "$above",
 ];
 
 /// Whether a name is one of the words, so that nobody declares it as a name of their own.
@@ -138,7 +163,9 @@ impl Pattern {
             Pattern::OneOf(items) | Pattern::All(items) | Pattern::List(items) | Pattern::AnyOrder(items) => {
                 items.iter().for_each(|item| item.readings(into));
             }
-            Pattern::Not(inner) | Pattern::Capture { pattern: inner, .. } | Pattern::Each(inner) | Pattern::Length(inner) => inner.readings(into),
+            Pattern::Not(inner) | Pattern::Capture { pattern: inner, .. } | Pattern::Each(inner) | Pattern::Length(inner) => {
+                inner.readings(into)
+            }
             Pattern::Object { fields, .. } => fields.iter().for_each(|(key, value)| {
                 key.readings(into);
                 value.readings(into);
@@ -199,10 +226,7 @@ fn operator_pattern(operator: &str, node: &Node, symbols: &dyn Symbols, captures
         "$not" => Pattern::Not(inner(argument)),
         "$each" => Pattern::Each(inner(argument)),
         "$length" => Pattern::Length(inner(argument)),
-        "$contains" => Pattern::Contains {
-            pattern: inner(argument),
-            times: node.get("times").map(template),
-        },
+        "$contains" => Pattern::Contains { pattern: inner(argument), times: node.get("times").map(template) },
         "$at-least" => Pattern::Compare { how: Comparison::AtLeast, with: template(argument) },
         "$at-most" => Pattern::Compare { how: Comparison::AtMost, with: template(argument) },
         "$below" => Pattern::Compare { how: Comparison::Below, with: template(argument) },
@@ -267,17 +291,16 @@ pub fn describe(pattern: &Pattern, scope: &dyn template::Scope) -> String {
         Pattern::Not(inner) => format!("not {}", describe(inner, scope)),
         Pattern::Capture { pattern, .. } => describe(pattern, scope),
         Pattern::Object { fields, exact } => {
-            let fields = fields
-                .iter()
-                .map(|(key, value)| format!("{}: {}", shown(key), describe(value, scope)))
-                .collect::<Vec<_>>()
-                .join(", ");
+            let fields =
+                fields.iter().map(|(key, value)| format!("{}: {}", shown(key), describe(value, scope))).collect::<Vec<_>>().join(", ");
             format!("{{{fields}}}{}", if *exact { " and nothing else" } else { "" })
         }
         Pattern::List(items) => format!("[{}]", list(items, ", ")),
         Pattern::AnyOrder(items) => format!("[{}] in any order", list(items, ", ")),
         Pattern::Contains { pattern, times: None } => format!("an array holding {}", describe(pattern, scope)),
-        Pattern::Contains { pattern, times: Some(times) } => format!("an array holding {} time(s) {}", shown(times), describe(pattern, scope)),
+        Pattern::Contains { pattern, times: Some(times) } => {
+            format!("an array holding {} time(s) {}", shown(times), describe(pattern, scope))
+        }
         Pattern::Each(inner) => format!("an array of which each item is {}", describe(inner, scope)),
         Pattern::Length(inner) => format!("a length of {}", describe(inner, scope)),
         Pattern::Compare { how, with } => {

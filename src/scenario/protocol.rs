@@ -243,7 +243,8 @@ fn lower(sources: &[Located]) -> Result<Protocol, LoadError> {
         };
         let area = path.split_once('/').map_or("scenarios", |(area, _)| area);
         if let Some(other) = scenarios.iter().find(|other| other.id.split('/').next() == Some(file.id.value.as_str())) {
-            diagnostics.error(&file.id.span, format!("the scenario `{}` is declared twice, the first time at {}", file.id.value, other.span));
+            diagnostics
+                .error(&file.id.span, format!("the scenario `{}` is declared twice, the first time at {}", file.id.value, other.span));
         }
         scenarios.extend(lowering.scenario(&file, area));
     }
@@ -333,8 +334,12 @@ fn declare(
         declarations.registry = registry;
     }
     if let Some(file) = requests {
-        declarations.ways =
-            file.ways.0.iter().map(|(key, way)| (key.value.clone(), Way { method: way.method.clone(), parameters: way.parameters })).collect();
+        declarations.ways = file
+            .ways
+            .0
+            .iter()
+            .map(|(key, way)| (key.value.clone(), Way { method: way.method.clone(), parameters: way.parameters }))
+            .collect();
         for (name, shape) in &file.requests.0 {
             known_readings(&Names(vec![shape.ways.clone()]), &declarations, diagnostics);
             for (_, reading) in &shape.json_types.0 {
@@ -390,7 +395,9 @@ fn reading_plans(file: &ReadingsFile, lowering: &Lowering<'_>) -> Vec<ReadingPla
                 && !reading.values.contains_key(&value.value)
             {
                 let help = suggest(&value.value, reading.values.keys().map(String::as_str).collect::<Vec<_>>());
-                lowering.diagnostics.push(Diagnostic::new(&value.span, format!("`{}` is no value of {}", value.value, reading.id)).help(help));
+                lowering
+                    .diagnostics
+                    .push(Diagnostic::new(&value.span, format!("`{}` is no value of {}", value.value, reading.id)).help(help));
             }
             let value = probe.value.as_ref().map(|value| value.value.clone());
             // The number keeps the names of two probes of one value apart.

@@ -37,7 +37,8 @@ fn matching(protocol: &Protocol, selectors: &[String]) -> Result<Vec<Vec<usize>>
         .iter()
         .map(|selector| {
             let selecting = Selecting::new(selector)?;
-            let found: Vec<usize> = (0..protocol.scenarios.len()).filter(|index| selecting.matches(protocol, &protocol.scenarios[*index])).collect();
+            let found: Vec<usize> =
+                (0..protocol.scenarios.len()).filter(|index| selecting.matches(protocol, &protocol.scenarios[*index])).collect();
             if found.is_empty() {
                 return Err(SelectError::Nothing { selector: selector.clone(), nearest: suggestion(protocol, selector) });
             }

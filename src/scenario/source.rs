@@ -23,22 +23,14 @@ pub struct Span {
 
 impl Span {
     pub fn whole(source: &Arc<Source>) -> Self {
-        Self {
-            source: source.clone(),
-            start: 0,
-            end: 0,
-        }
+        Self { source: source.clone(), start: 0, end: 0 }
     }
 
     /// Line and column, both counted from 1, the column in characters.
     pub fn line_column(&self) -> (usize, usize) {
         let before = &self.source.text[..self.start];
         let line = before.matches('\n').count() + 1;
-        let column = before
-            .rsplit('\n')
-            .next()
-            .map_or(0, |rest| rest.chars().count())
-            + 1;
+        let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
         (line, column)
     }
 
@@ -46,9 +38,7 @@ impl Span {
     pub fn line_text(&self) -> &str {
         let text = &self.source.text;
         let start = text[..self.start].rfind('\n').map_or(0, |at| at + 1);
-        let end = text[self.start..]
-            .find('\n')
-            .map_or(text.len(), |at| self.start + at);
+        let end = text[self.start..].find('\n').map_or(text.len(), |at| self.start + at);
         text[start..end].trim()
     }
 }
@@ -83,11 +73,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     pub fn new(span: &Span, message: impl Into<String>) -> Self {
-        Self {
-            span: span.clone(),
-            message: message.into(),
-            help: None,
-        }
+        Self { span: span.clone(), message: message.into(), help: None }
     }
 
     pub fn help(mut self, help: impl Into<String>) -> Self {
@@ -104,18 +90,13 @@ impl Diagnostic {
         let end = floor_boundary(text, self.span.end.clamp(start, line_end.max(start)));
         let (line, column) = self.span.line_column();
         let title = format!("{}:{line}:{column}: {}", self.span.source.name, self.message);
-        let snippet = Snippet::source(text.as_str())
-            .path(self.span.source.name.as_str())
-            .annotation(AnnotationKind::Primary.span(start..end));
+        let snippet =
+            Snippet::source(text.as_str()).path(self.span.source.name.as_str()).annotation(AnnotationKind::Primary.span(start..end));
         let mut group = Level::ERROR.primary_title(title).element(snippet);
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
-        let renderer = if colour {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         renderer.render(&[group])
     }
 }
@@ -153,9 +134,7 @@ impl Diagnostics {
     /// In the order of the files' names and places.
     pub fn into_sorted(self) -> Vec<Diagnostic> {
         let mut all = self.0.into_inner();
-        all.sort_by(|a, b| {
-            (&a.span.source.name, a.span.start).cmp(&(&b.span.source.name, b.span.start))
-        });
+        all.sort_by(|a, b| (&a.span.source.name, a.span.start).cmp(&(&b.span.source.name, b.span.start)));
         all
     }
 }
@@ -184,11 +163,7 @@ pub fn suggest<'a>(wrong: &str, valid: impl IntoIterator<Item = &'a str> + Clone
             let more = names.len().saturating_sub(40);
             names.truncate(40);
             let list = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            if more > 0 {
-                format!("valid here: {list} and {more} more")
-            } else {
-                format!("valid here: {list}")
-            }
+            if more > 0 { format!("valid here: {list} and {more} more") } else { format!("valid here: {list}") }
         }
     }
 }
@@ -199,10 +174,7 @@ mod tests {
 
     #[test]
     fn a_span_knows_its_line_and_column_in_characters() {
-        let source = Arc::new(Source {
-            name: "x.yaml".into(),
-            text: "a: 1\n聊天: [b]\n".into(),
-        });
+        let source = Arc::new(Source { name: "x.yaml".into(), text: "a: 1\n聊天: [b]\n".into() });
         let start = source.text.find("[b]").expect("it is there");
         let span = Span { source, start, end: start + 3 };
         assert_eq!(span.to_string(), "x.yaml:2:5");

@@ -33,7 +33,10 @@ pub enum Template {
     Text(Vec<Template>),
     List(Vec<Template>),
     Map(Vec<(Template, Template)>),
-    Repeat { text: Box<Template>, times: Box<Template> },
+    Repeat {
+        text: Box<Template>,
+        times: Box<Template>,
+    },
     Add(Vec<Template>),
     /// The JSON text of a value, in one line.
     Json(Box<Template>),
@@ -76,10 +79,8 @@ impl Template {
                 {
                     return lower_operator(&key.value, value, symbols, diagnostics);
                 }
-                let pairs = pairs
-                    .iter()
-                    .map(|(key, value)| (lower_text(&key.value, &key.span, symbols, diagnostics), again(value)))
-                    .collect();
+                let pairs =
+                    pairs.iter().map(|(key, value)| (lower_text(&key.value, &key.span, symbols, diagnostics), again(value))).collect();
                 Template::Map(pairs)
             }
         }
@@ -164,7 +165,6 @@ pub fn as_text(value: &Value) -> String {
     }
 }
 
-
 fn lower_operator(operator: &str, argument: &Node, symbols: &dyn Symbols, diagnostics: &Diagnostics) -> Template {
     let again = |node: &Node| Template::lower(node, symbols, diagnostics);
     let items = |argument: &Node| match &argument.kind {
@@ -176,10 +176,7 @@ fn lower_operator(operator: &str, argument: &Node, symbols: &dyn Symbols, diagno
     };
     match operator {
         "$repeat" => match (argument.get("text"), argument.get("times")) {
-            (Some(text), Some(times)) => Template::Repeat {
-                text: Box::new(again(text)),
-                times: Box::new(again(times)),
-            },
+            (Some(text), Some(times)) => Template::Repeat { text: Box::new(again(text)), times: Box::new(again(times)) },
             _ => {
                 diagnostics.error(&argument.span, "`$repeat` takes `{text: …, times: …}`");
                 Template::Value(Value::Null)
@@ -241,9 +238,5 @@ fn reference(name: &str, span: &Span, symbols: &dyn Symbols, diagnostics: &Diagn
         );
         Meaning::Variable
     });
-    Template::Reference(Reference {
-        name: name.to_owned(),
-        meaning,
-        span: span.clone(),
-    })
+    Template::Reference(Reference { name: name.to_owned(), meaning, span: span.clone() })
 }

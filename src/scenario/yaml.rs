@@ -73,32 +73,21 @@ pub struct Spanned<T> {
 /// The first syntax error, with its place; a syntax error hides what comes after it.
 pub fn parse(source: &Arc<Source>) -> Result<Node, Box<Diagnostic>> {
     let options = serde_saphyr::options! { strict_booleans: true };
-    serde_saphyr::from_str_with_options::<Raw>(&source.text, options)
-        .map(|raw| raw.into_node(source))
-        .map_err(|error| {
-            let start = error.location().map_or(0, |at| {
-                let line_start: usize = source
-                    .text
-                    .split_inclusive('\n')
-                    .take((at.line() as usize).saturating_sub(1))
-                    .map(str::len)
-                    .sum();
-                source.text[line_start..]
-                    .char_indices()
-                    .nth((at.column() as usize).saturating_sub(1))
-                    .map_or(source.text.len(), |(offset, _)| line_start + offset)
-            });
-            let span = Span {
-                source: source.clone(),
-                start,
-                end: start + 1,
-            };
-            // The place is told apart, and an option of the library's is no advice for an author.
-            let message = error.without_snippet().to_string();
-            let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
-            let message = message.split(" at line ").next().unwrap_or_default();
-            Box::new(Diagnostic::new(&span, format!("not YAML: {message}")))
-        })
+    serde_saphyr::from_str_with_options::<Raw>(&source.text, options).map(|raw| raw.into_node(source)).map_err(|error| {
+        let start = error.location().map_or(0, |at| {
+            let line_start: usize = source.text.split_inclusive('\n').take((at.line() as usize).saturating_sub(1)).map(str::len).sum();
+            source.text[line_start..]
+                .char_indices()
+                .nth((at.column() as usize).saturating_sub(1))
+                .map_or(source.text.len(), |(offset, _)| line_start + offset)
+        });
+        let span = Span { source: source.clone(), start, end: start + 1 };
+        // The place is told apart, and an option of the library's is no advice for an author.
+        let message = error.without_snippet().to_string();
+        let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
+        let message = message.split(" at line ").next().unwrap_or_default();
+        Box::new(Diagnostic::new(&span, format!("not YAML: {message}")))
+    })
 }
 
 struct Raw {
@@ -119,11 +108,7 @@ enum RawKind {
 
 impl Raw {
     fn into_node(self, source: &Arc<Source>) -> Node {
-        let span = Span {
-            source: source.clone(),
-            start: self.start,
-            end: self.end,
-        };
+        let span = Span { source: source.clone(), start: self.start, end: self.end };
         let kind = match self.kind {
             RawKind::Null => Kind::Null,
             RawKind::Bool(value) => Kind::Bool(value),
@@ -160,11 +145,7 @@ impl<'de> Deserialize<'de> for Raw {
             let length = spanned.referenced.span().byte_len().unwrap_or(0) as usize;
             (start, start + length)
         });
-        Ok(Raw {
-            start,
-            end,
-            kind: spanned.value,
-        })
+        Ok(Raw { start, end, kind: spanned.value })
     }
 }
 
@@ -423,10 +404,7 @@ impl<'de> de::Deserializer<'de> for Decoder<'_> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match &self.node.kind {
             _ if self.empty() => visitor.visit_seq(Items { decoder: self, items: [].iter() }),
-            Kind::List(items) => visitor.visit_seq(Items {
-                decoder: self,
-                items: items.iter(),
-            }),
+            Kind::List(items) => visitor.visit_seq(Items { decoder: self, items: items.iter() }),
             _ => self.wrong(&expectation(&visitor)),
         }
     }
@@ -462,7 +440,8 @@ impl<'de> de::Deserializer<'de> for Decoder<'_> {
             }
         }
         let this = std::ptr::from_ref(self.node);
-        let missing: Vec<&'static str> = fields.iter().copied().filter(|field| self.pass.missing.borrow().contains(&(this, *field))).collect();
+        let missing: Vec<&'static str> =
+            fields.iter().copied().filter(|field| self.pass.missing.borrow().contains(&(this, *field))).collect();
         visitor.visit_map(Entries::new(self, pairs, Some(fields), &missing))
     }
 
@@ -526,7 +505,12 @@ struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    fn new(decoder: Decoder<'a>, pairs: &'a [(Spanned<String>, Node)], fields: Option<&'static [&'static str]>, missing: &[&'static str]) -> Self {
+    fn new(
+        decoder: Decoder<'a>,
+        pairs: &'a [(Spanned<String>, Node)],
+        fields: Option<&'static [&'static str]>,
+        missing: &[&'static str],
+    ) -> Self {
         Self { decoder, pairs: pairs.iter(), value: None, fields, missing: missing.to_vec() }
     }
 }
@@ -601,9 +585,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
                 f.write_str("a value")
             }
             fn visit_newtype_struct<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-                let span = HANDED_SPAN
-                    .take()
-                    .ok_or_else(|| de::Error::custom("a place can only be decoded from a scenario file"))?;
+                let span = HANDED_SPAN.take().ok_or_else(|| de::Error::custom("a place can only be decoded from a scenario file"))?;
                 T::deserialize(deserializer).map(|value| Spanned { span, value })
             }
         }

@@ -124,32 +124,32 @@ impl HttpClient {
 }
 
 async fn exchange(client: &reqwest::Client, request: &Request, timeout: Duration) -> Result<Answer, HttpFailure> {
-        let exchange = async {
-            let method = reqwest::Method::from_bytes(request.method.as_bytes()).map_err(|error| HttpFailure::Other(error.to_string()))?;
-            let mut builder = client.request(method, &request.url);
-            for (name, value) in &request.headers {
-                builder = builder.header(name, value);
+    let exchange = async {
+        let method = reqwest::Method::from_bytes(request.method.as_bytes()).map_err(|error| HttpFailure::Other(error.to_string()))?;
+        let mut builder = client.request(method, &request.url);
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        if let Some(body) = &request.body {
+            builder = builder.body(body.clone());
+        }
+        let mut response = builder.send().await.map_err(|error| classify(&error))?;
+        let status = response.status().as_u16();
+        let headers = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
+            body.extend_from_slice(&chunk);
+            if body.len() > BODY_LIMIT {
+                return Err(HttpFailure::Other(format!("the answer's body is longer than {BODY_LIMIT} bytes")));
             }
-            if let Some(body) = &request.body {
-                builder = builder.body(body.clone());
-            }
-            let mut response = builder.send().await.map_err(|error| classify(&error))?;
-            let status = response.status().as_u16();
-            let headers = response
-                .headers()
-                .iter()
-                .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-                .collect();
-            let mut body = BytesMut::new();
-            while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
-                body.extend_from_slice(&chunk);
-                if body.len() > BODY_LIMIT {
-                    return Err(HttpFailure::Other(format!("the answer's body is longer than {BODY_LIMIT} bytes")));
-                }
-            }
-            Ok(Answer { status, headers, body: body.freeze() })
-        };
-        tokio::time::timeout(timeout, exchange).await.unwrap_or(Err(HttpFailure::Timeout(timeout)))
+        }
+        Ok(Answer { status, headers, body: body.freeze() })
+    };
+    tokio::time::timeout(timeout, exchange).await.unwrap_or(Err(HttpFailure::Timeout(timeout)))
 }
 
 fn classify(error: &reqwest::Error) -> HttpFailure {

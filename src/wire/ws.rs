@@ -227,14 +227,8 @@ impl Frame {
 
     fn encode(&self) -> Vec<u8> {
         let mask = self.masked.then(rand::random::<[u8; 4]>);
-        let header = FrameHeader {
-            is_final: self.fin,
-            rsv1: self.reserved_bit,
-            rsv2: false,
-            rsv3: false,
-            opcode: opcode(self.opcode),
-            mask,
-        };
+        let header =
+            FrameHeader { is_final: self.fin, rsv1: self.reserved_bit, rsv2: false, rsv3: false, opcode: opcode(self.opcode), mask };
         let length = self.payload.len() as u64;
         let mut bytes = Vec::with_capacity(self.payload.len() + 14);
         header.format(length, &mut bytes).expect("a vector takes every write");
@@ -296,7 +290,11 @@ impl Connection {
             message: None,
             closing: false,
         };
-        let reading = tokio::spawn(if framed { futures_util::future::Either::Left(reader.frames()) } else { futures_util::future::Either::Right(reader.bytes()) });
+        let reading = tokio::spawn(if framed {
+            futures_util::future::Either::Left(reader.frames())
+        } else {
+            futures_util::future::Either::Right(reader.bytes())
+        });
         Self { inbox, writer, reading, paused, socket }
     }
 
@@ -346,9 +344,7 @@ async fn within<T>(
     stage: &'static str,
     work: impl Future<Output = Result<T, ConnectFailure>>,
 ) -> Result<T, ConnectFailure> {
-    tokio::time::timeout(timeout, work)
-        .await
-        .unwrap_or(Err(ConnectFailure::Timeout { stage, after: timeout }))
+    tokio::time::timeout(timeout, work).await.unwrap_or(Err(ConnectFailure::Timeout { stage, after: timeout }))
 }
 
 async fn connect(endpoint: &Endpoint, timeout: Duration) -> Result<(Box<dyn Stream>, socket2::Socket), ConnectFailure> {
@@ -410,7 +406,9 @@ async fn handshake(stream: &mut Box<dyn Stream>, endpoint: &Endpoint) -> Result<
                 return Ok(buffer.split_off(length));
             }
             Ok(httparse::Status::Partial) if count == 0 => return Err(ConnectFailure::Eof),
-            Ok(httparse::Status::Partial) if buffer.len() > HEAD_LIMIT => return Err(ConnectFailure::Invalid("its head has no end".into())),
+            Ok(httparse::Status::Partial) if buffer.len() > HEAD_LIMIT => {
+                return Err(ConnectFailure::Invalid("its head has no end".into()));
+            }
             Ok(httparse::Status::Partial) => {}
             Err(error) => return Err(ConnectFailure::Invalid(format!("it is no HTTP: {error}"))),
         }

@@ -73,7 +73,7 @@ pub fn plan(protocol: &Arc<Protocol>, server: &Server, only: &[&str]) -> Plan {
         },
         timing: Timing { timeout: Duration::from_secs(3), max_time: Duration::from_secs(120), within: Default::default() },
         pins: Pins::default(),
-        jobs: 32,
+        jobs: None,
         repeat: 1,
         seed: 1,
         strict: true,
@@ -84,7 +84,8 @@ pub fn plan(protocol: &Arc<Protocol>, server: &Server, only: &[&str]) -> Plan {
 /// Runs a plan: its verdicts, and every event.
 pub async fn run(plan: &Plan) -> (Verdicts, Vec<Event>) {
     let mut events = Vec::new();
-    let verdicts = conformance::run(plan, std::future::pending(), |event| events.push(event.clone())).await.expect("the target can be tried");
+    let verdicts =
+        conformance::run(plan, std::future::pending(), |event| events.push(event.clone())).await.expect("the target can be tried");
     (verdicts, events)
 }
 
