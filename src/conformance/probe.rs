@@ -10,7 +10,7 @@ use super::play;
 use super::stage::{Stage, World};
 use super::stop::Stop;
 use crate::reading::{Fact, Findings, Held, Holding, all_hold};
-use crate::scenario::lower::OWN_SERVER;
+use crate::scenario::declarations::OWN_SERVER;
 use crate::scenario::protocol::{FENCES, FactPlan, ReadingPlan};
 use crate::scenario::step::Scenario;
 use crate::verdict::Failure;

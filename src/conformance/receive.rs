@@ -288,7 +288,7 @@ fn near_misses(stage: &Stage, actor: &ActorState, alternatives: &[Alternative]) 
             (best.agreements, near_miss(stage, actor, arrival, differences))
         })
         .collect();
-    misses.sort_by(|a, b| b.0.cmp(&a.0));
+    misses.sort_by_key(|(agreements, _)| std::cmp::Reverse(*agreements));
     misses.into_iter().map(|(_, miss)| miss).take(NEAR).collect()
 }
 

@@ -313,7 +313,7 @@ impl Terminal {
                 _ => continue,
             };
             let verdict = self.verdicts.iter().find(|verdict| verdict.requirements.get(id) == Some(outcome));
-            let why = verdict.map_or(String::new(), |verdict| reason(verdict));
+            let why = verdict.map_or(String::new(), reason);
             reasons.entry(why).or_default().push(id);
         }
         for (title, style, reasons) in [("COULD NOT BE TESTED", YELLOW, blocked), ("SKIPPED", DIM, skipped)] {

@@ -8,13 +8,15 @@ use include_dir::{Dir, include_dir};
 use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
 
+use super::declarations::{Declarations, Fragment, NamedRequest, OWN_SERVER, Way};
+use super::decode::decode;
 use super::file::{FactShape, FencesFile, FragmentFile, ReadingsFile, RequestsFile, RequirementsFile, ScenarioFile};
-use super::lower::{Declarations, Fragment, Lowering, NamedRequest, OWN_SERVER, Way};
+use super::lower::Lowering;
 use super::pattern::Pattern;
 use super::source::{Diagnostic, Diagnostics, Source, Span, suggest};
 use super::step::{Scenario, Step};
 use super::template::{Meaning, Symbols};
-use super::yaml::{Names, Node, decode, parse};
+use super::yaml::{Names, Node, parse};
 use crate::reading::{Condition, Reading};
 use crate::requirement::{Registry, Requirement, RequirementId};
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use super::file::{EndKind, Listener, Placing};
+pub use super::file::Placing;
 use super::pattern::Pattern;
 use super::source::Span;
+pub use super::step_file::{EndKind, Listener};
 use super::template::Template;
 use crate::reading::Condition;
 use crate::requirement::RequirementId;
