@@ -79,8 +79,23 @@ pub fn together(outcomes: impl IntoIterator<Item = Outcome>) -> Outcome {
     if all_skipped { Outcome::Skipped } else { worst }
 }
 
-/// The outcome of repetitions: the same each time, or flaky. A skipped repetition says nothing.
-pub fn repeated(outcomes: &[Outcome]) -> Outcome {
+/// The outcome of repetitions: the same each time, or flaky. Where some weren't played, a pass isn't known to be one.
+pub fn repeated<'a>(runs: impl Iterator<Item = (&'a ScenarioVerdict, Outcome)>) -> Outcome {
+    let (mut played, mut unplayed) = (Vec::new(), false);
+    for (verdict, outcome) in runs {
+        if verdict.unplayed {
+            unplayed = true;
+        } else {
+            played.push(outcome);
+        }
+    }
+    match same_each_time(&played) {
+        Outcome::Pass | Outcome::Skipped if unplayed => Outcome::CouldNotTest,
+        outcome => outcome,
+    }
+}
+
+fn same_each_time(outcomes: &[Outcome]) -> Outcome {
     match outcomes {
         [] => Outcome::Skipped,
         [first, rest @ ..] if rest.iter().all(|outcome| outcome == first) => *first,
@@ -109,6 +124,9 @@ pub struct ScenarioVerdict {
     /// What a reader should know of a verdict that stands, such as evidence that is a quiet time only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// The run ended before its turn came.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unplayed: bool,
     pub duration_ms: f64,
 }
 
@@ -203,14 +221,13 @@ pub fn conclude(verdicts: &[ScenarioVerdict], registry: &Registry, strict: bool,
     let mut scenarios = BTreeMap::new();
     let mut proofs: BTreeMap<RequirementId, Vec<Outcome>> = BTreeMap::new();
     for (id, runs) in &by_scenario {
-        let outcomes: Vec<Outcome> = runs.iter().map(|verdict| verdict.outcome).collect();
-        scenarios.insert((*id).to_owned(), repeated(&outcomes));
+        scenarios.insert((*id).to_owned(), repeated(runs.iter().map(|verdict| (*verdict, verdict.outcome))));
         let Some(first) = runs.first() else {
             continue;
         };
         for requirement in first.requirements.keys() {
-            let outcomes: Vec<Outcome> = runs.iter().filter_map(|verdict| verdict.requirements.get(requirement).copied()).collect();
-            proofs.entry(requirement.clone()).or_default().push(repeated(&outcomes));
+            let outcomes = runs.iter().filter_map(|verdict| Some((*verdict, *verdict.requirements.get(requirement)?)));
+            proofs.entry(requirement.clone()).or_default().push(repeated(outcomes));
         }
     }
     let requirements: BTreeMap<RequirementId, Outcome> = proofs.into_iter().map(|(id, outcomes)| (id, together(outcomes))).collect();
@@ -253,10 +270,34 @@ mod tests {
 
     #[test]
     fn repetitions_that_differ_are_flaky_and_never_a_pass() {
-        assert_eq!(repeated(&[Pass, Pass]), Pass);
-        assert_eq!(repeated(&[Pass, Fail]), Flaky);
-        assert_eq!(repeated(&[Pass, CouldNotTest]), Flaky);
-        assert_eq!(repeated(&[Pass, Error]), Error);
+        assert_eq!(same_each_time(&[Pass, Pass]), Pass);
+        assert_eq!(same_each_time(&[Pass, Fail]), Flaky);
+        assert_eq!(same_each_time(&[Pass, CouldNotTest]), Flaky);
+        assert_eq!(same_each_time(&[Pass, Error]), Error);
+    }
+
+    #[test]
+    fn a_repetition_that_was_not_played_makes_nothing_flaky_and_nothing_a_pass() {
+        let run = |outcome, unplayed| ScenarioVerdict { unplayed, ..verdict("s", "A", outcome) };
+        let of = |runs: &[ScenarioVerdict]| repeated(runs.iter().map(|run| (run, run.outcome)));
+        assert_eq!(of(&[run(Pass, false), run(CouldNotTest, true)]), CouldNotTest);
+        assert_eq!(of(&[run(Fail, false), run(CouldNotTest, true)]), Fail);
+        assert_eq!(of(&[run(CouldNotTest, true)]), CouldNotTest);
+    }
+
+    fn verdict(scenario: &str, requirement: &str, outcome: Outcome) -> ScenarioVerdict {
+        ScenarioVerdict {
+            scenario: scenario.into(),
+            run: 1,
+            outcome,
+            requirements: [(RequirementId::new(requirement), outcome)].into_iter().collect(),
+            why: None,
+            blocked_by: Vec::new(),
+            failure: None,
+            notes: Vec::new(),
+            unplayed: false,
+            duration_ms: 0.0,
+        }
     }
 
     #[test]
@@ -282,17 +323,7 @@ mod tests {
                 readings: Vec::new(),
             };
             registry.requirements.insert(id.clone(), requirement);
-            verdicts.push(ScenarioVerdict {
-                scenario: format!("s.{id}"),
-                run: 1,
-                outcome: *outcome,
-                requirements: [(id, *outcome)].into_iter().collect(),
-                why: None,
-                blocked_by: Vec::new(),
-                failure: None,
-                notes: Vec::new(),
-                duration_ms: 0.0,
-            });
+            verdicts.push(verdict(&format!("s.{id}"), id.as_str(), *outcome));
         }
         conclude(&verdicts, &registry, strict, false).conclusion.exit_code()
     }

@@ -60,6 +60,7 @@ fn verdict(scenario: &str, requirement: &str, outcome: Outcome) -> ScenarioVerdi
         blocked_by: Vec::new(),
         failure: None,
         notes: Vec::new(),
+        unplayed: false,
         duration_ms: 12.0,
     }
 }

@@ -196,7 +196,7 @@ impl Run<'_> {
         let jobs = self.plan.jobs.unwrap_or_else(|| jobs_for(ground.presence.pace));
         self.play_some(&ground, together, jobs).await;
         self.play_some(&ground, alone, 1).await;
-        if self.verdicts.iter().any(|verdict| verdict.why.as_deref() == Some(OUT_OF_TIME)) {
+        if self.verdicts.iter().any(|verdict| verdict.unplayed) {
             let limit = humantime::format_duration(self.plan.timing.max_time);
             self.notes.push(format!("the run's time was used up ({limit}; --max-time gives it more), so it is not complete"));
         }
@@ -262,10 +262,11 @@ fn unplayed(scenario: &Scenario, run: u32, outcome: Outcome, why: String) -> Sce
         run,
         outcome,
         requirements: scenario.proves().into_iter().map(|id| (id, outcome)).collect(),
-        why: Some(why),
         blocked_by: Vec::new(),
         failure: None,
         notes: Vec::new(),
+        unplayed: why == OUT_OF_TIME,
+        why: Some(why),
         duration_ms: 0.0,
     }
 }
@@ -354,6 +355,7 @@ fn verdict(stage: &Stage, scenario: &Scenario, result: Result<(), Stop>, began: 
         blocked_by,
         failure,
         notes: if outcome == Outcome::Pass || outcome == Outcome::Fail { stage.notes() } else { Vec::new() },
+        unplayed: false,
         duration_ms: millis(began.elapsed()),
     }
 }

@@ -280,7 +280,6 @@ pub struct BytesShape {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ReceiveShape {
     /// Who receives it; each of several does.
-    #[serde(alias = "actors")]
     pub actor: Names,
     #[serde(default)]
     pub packet: Option<Node>,
