@@ -267,15 +267,35 @@ impl Matching<'_> {
         Ok(())
     }
 
+    /// The fields of which a pattern knows the value beforehand.
+    fn known_fields(&self, pattern: &Pattern) -> Result<Vec<(String, Value)>, Unbound> {
+        let Pattern::Object { fields, .. } = pattern else {
+            return Ok(Vec::new());
+        };
+        let known = fields.iter().filter_map(|(key, pattern)| match pattern {
+            Pattern::Equals(template) => Some((key, template)),
+            _ => None,
+        });
+        known.map(|(key, template)| Ok((key.render_text(self)?, template.render(self)?))).collect()
+    }
+
     fn contains(&mut self, whole: &Pattern, inner: &Pattern, times: Option<&Template>, actual: &Value, path: &str) -> Result<(), Unbound> {
         let Some(items) = actual.as_array() else {
             let expected = describe(whole, self.scope);
             self.differ(path, expected, Some(actual));
             return Ok(());
         };
+        let known = self.known_fields(inner)?;
         let mut count = 0;
         let mut closest: Option<Mismatch> = None;
+        let mut most = 0;
         for (index, item) in items.iter().enumerate() {
+            // A list may be long; only an item that agrees more than those before it is worth a closer look.
+            let agreeing = known.iter().filter(|(key, value)| item.get(key).is_some_and(|actual| same(value, actual))).count();
+            if agreeing < known.len() && agreeing <= most && closest.is_some() {
+                continue;
+            }
+            most = most.max(agreeing);
             let mut trial = Matching { scope: self, bindings: Vec::new(), mismatch: Mismatch::default() };
             trial.judge(inner, Some(item), &format!("{path}[{index}]"))?;
             let (bindings, mismatch) = (trial.bindings, trial.mismatch);

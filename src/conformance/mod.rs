@@ -90,7 +90,7 @@ pub async fn run(plan: &Plan, interrupt: impl Future<Output = ()>, mut emit: imp
         start: Instant::now(),
         events,
         nonce: base36(rand::random_range(36_u64.pow(4)..36_u64.pow(5))),
-        seed: plan.seed,
+        stages: AtomicU64::new(1),
         tokens: AtomicU64::new(1),
     });
     emit(&Event::Started(header(plan, &world)));
@@ -298,7 +298,7 @@ async fn scenario(ground: Ground, protocol: Arc<Protocol>, index: usize, run: u3
         Ok(stage) => stage,
         Err(stop) => return verdict(&stage, scenario, Err(stop), began),
     };
-    let Ok(result) = tokio::time::timeout_at(ground.deadline.into(), play::steps(&stage, &scenario.steps)).await else {
+    let Ok(result) = tokio::time::timeout_at(ground.deadline.into(), play::scenario(&stage, &scenario.steps)).await else {
         return unplayed(scenario, run, Outcome::CouldNotTest, OUT_OF_TIME.to_owned());
     };
     stage.dismiss().await;

@@ -25,16 +25,22 @@ const AGAIN: Duration = Duration::from_millis(50);
 
 type Played<'a> = Pin<Box<dyn Future<Output = Result<(), Stop>> + Send + 'a>>;
 
-/// Plays steps in their order, up to the first that stops them. A need that is unmet by a wrong answer doesn't, where it
-/// names its requirement: the scenario goes on, and only if something else fails too, the need is blamed.
+/// Plays a scenario's steps. A need that is unmet by a wrong answer doesn't stop them, where it names its requirement: only
+/// if something else fails too, the first such need is blamed for it.
+pub async fn scenario(stage: &Stage, steps: &[Step]) -> Result<(), Stop> {
+    self::steps(stage, steps).await.map_err(|stop| match stage.first_unmet_need() {
+        Some(unmet) if stop.kind != StopKind::Broken => unmet.followed_by(&stop),
+        _ => stop,
+    })
+}
+
+/// Plays steps in their order, up to the first that stops them.
 pub fn steps<'a>(stage: &'a Stage, steps: &'a [Step]) -> Played<'a> {
     Box::pin(async move {
-        let mut unmet: Option<Stop> = None;
         for step in steps {
             match one(stage, step).await {
-                Ok(()) => {}
-                Err(stop) if stage.tolerant && stop.is_unmet_need() => unmet = unmet.or(Some(stop)),
-                Err(stop) => return Err(unmet.map_or_else(|| stop.clone(), |unmet| unmet.followed_by(&stop))),
+                Err(stop) if stage.tolerant && stop.is_unmet_need() => stage.unmet_need(stop),
+                played => played?,
             }
         }
         Ok(())
@@ -345,7 +351,7 @@ async fn at_once(stage: &Stage, step: &Step, call: &Call, tally: &Tally<'_>) -> 
     let mut stray = None;
     for answer in answers {
         let answer = answer?;
-        let value: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+        let value = answer.json().cloned().unwrap_or(Value::Null);
         if call::in_each_reading(stage, tally.answer, &value).map_err(unbound)?.is_ok() {
             matched += 1;
         } else if let Some(others) = tally.others

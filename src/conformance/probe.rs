@@ -86,7 +86,7 @@ impl Probing<'_> {
         let stage = Stage::new(self.world.clone(), self.findings.clone(), self.fences.clone(), &format!("probe {}", scenario.id), 1);
         match stage.set_up(scenario) {
             Ok(stage) => {
-                let result = play::steps(&stage, &scenario.steps).await;
+                let result = play::scenario(&stage, &scenario.steps).await;
                 stage.dismiss().await;
                 (stage, result)
             }

@@ -33,7 +33,8 @@ pub struct World {
     pub events: UnboundedSender<Event>,
     /// Fresh in each run, so that names on the wire were never used before.
     pub nonce: String,
-    pub seed: u64,
+    /// How many stages were set up.
+    pub stages: AtomicU64,
     pub tokens: AtomicU64,
 }
 
@@ -60,15 +61,9 @@ impl World {
         format!("{}{}", self.token_prefix(), self.tokens.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The part of a name on the wire that makes it new: this run's, this scenario's, this repetition's.
-    pub fn suffix(&self, scenario: &str, run: u32) -> String {
-        // FNV-1a: the same seed and scenario give the same letters on every machine.
-        let hash = scenario
-            .bytes()
-            .chain(self.seed.to_le_bytes())
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        let run = if run > 1 { format!("r{run}") } else { String::new() };
-        format!("{}{}{run}", self.nonce, base36(hash % 36_u64.pow(4)))
+    /// What makes a name on the wire new: this run's nonce, and a number that no other stage of the run has.
+    pub fn suffix(&self) -> String {
+        format!("{}{}", self.nonce, base36(self.stages.fetch_add(1, Ordering::Relaxed)))
     }
 }
 
@@ -174,6 +169,8 @@ pub struct Stage {
     /// The readings that alternatives have shown.
     reads: Arc<Mutex<Vec<(String, String)>>>,
     notes: Arc<Mutex<Vec<String>>>,
+    /// The first need that was unmet by a wrong answer, and didn't stop the steps.
+    unmet: Arc<Mutex<Option<Stop>>>,
     /// How many steps have proved each requirement.
     proved: Arc<Mutex<HashMap<RequirementId, usize>>>,
     /// These are a fence's steps.
@@ -196,6 +193,7 @@ impl Stage {
             combination: None,
             reads: Arc::default(),
             notes: Arc::default(),
+            unmet: Arc::default(),
             proved: Arc::default(),
             in_fence: false,
             tolerant: true,
@@ -208,7 +206,7 @@ impl Stage {
     /// A name whose text refers to what isn't known.
     pub fn set_up(&self, scenario: &Scenario) -> Result<Self, Stop> {
         let mut stage = self.clone();
-        let suffix = self.world.suffix(&scenario.id, self.run);
+        let suffix = self.world.suffix();
         for name in &scenario.actors {
             let user = format!("{name}-{suffix}");
             stage.set(name, Value::String(user.clone()));
@@ -275,6 +273,14 @@ impl Stage {
     /// The same stage, in which every step that fails stops the steps.
     pub fn strict(&self) -> Self {
         Self { tolerant: false, ..self.clone() }
+    }
+
+    pub fn unmet_need(&self, stop: Stop) {
+        locked(&self.unmet).get_or_insert(stop);
+    }
+
+    pub fn first_unmet_need(&self) -> Option<Stop> {
+        locked(&self.unmet).clone()
     }
 
     pub fn note(&self, note: impl Into<String>) {

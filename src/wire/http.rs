@@ -1,10 +1,12 @@
 //! HTTP exchanges.
 
 use std::io::ErrorKind;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rustls::ClientConfig;
+use serde_json::Value;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use url::Url;
 
@@ -37,9 +39,15 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Bytes,
+    json: OnceLock<Option<Value>>,
 }
 
 impl Answer {
+    /// The JSON of the body; it is parsed once, however many expectations look at it.
+    pub fn json(&self) -> Option<&Value> {
+        self.json.get_or_init(|| serde_json::from_slice(&self.body).ok()).as_ref()
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -147,7 +155,7 @@ async fn exchange(client: &reqwest::Client, request: &Request, timeout: Duration
                 return Err(HttpFailure::Other(format!("the answer's body is longer than {BODY_LIMIT} bytes")));
             }
         }
-        Ok(Answer { status, headers, body: body.freeze() })
+        Ok(Answer { status, headers, body: body.freeze(), json: OnceLock::new() })
     };
     tokio::time::timeout(timeout, exchange).await.unwrap_or(Err(HttpFailure::Timeout(timeout)))
 }
