@@ -9,7 +9,7 @@ use chatspec::wire::tls;
 use chatspec::wire::ws::{ConnectFailure, Connection, End, Endpoint, Frame, Incoming};
 use futures_util::{SinkExt, StreamExt};
 use socket2::SockRef;
-use support::{address, delayed, listener, plan, reference, run, suite, trouble};
+use support::{address, listener, plan, reference, run, suite, trouble};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
@@ -212,16 +212,5 @@ async fn https_and_wss_targets_work_and_an_unknown_certificate_is_refused_unless
     assert_eq!(verdicts.conclusion.exit_code(), 3, "the certificate is nobody's");
     plan.target.insecure = true;
     let (verdicts, events) = run(&plan).await;
-    assert_eq!(verdicts.conclusion.exit_code(), 0, "{}", trouble(&events));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_target_that_answers_half_a_second_late_passes_with_the_default_deadlines() {
-    let mut server = reference(Default::default()).await;
-    let (http, http_task) = delayed(&server.http, Duration::from_millis(500)).await;
-    let (ws, ws_task) = delayed(&server.ws, Duration::from_millis(500)).await;
-    (server.http, server.ws) = (http, ws);
-    server.tasks.extend([http_task, ws_task]);
-    let (verdicts, events) = run(&plan(&suite(), &server, &["MUST"])).await;
     assert_eq!(verdicts.conclusion.exit_code(), 0, "{}", trouble(&events));
 }

@@ -165,7 +165,9 @@ struct Ground {
 impl Run<'_> {
     async fn play(&mut self) {
         let deadline = self.world.start + self.plan.timing.max_time;
-        let presence = Presence::find(&self.world.target, self.plan.timing.timeout.min(self.plan.timing.max_time)).await;
+        let path = self.plan.protocol.declarations.requests.values().next().map_or("", |request| &request.path);
+        let timeout = self.plan.timing.timeout.min(self.plan.timing.max_time);
+        let presence = Presence::find(&self.world.target, path, timeout).await;
         for absence in [&presence.http, &presence.ws].into_iter().filter_map(|side| side.as_ref().err()) {
             self.notes.push(format!("nobody answers at {absence}"));
         }

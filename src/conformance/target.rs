@@ -86,10 +86,10 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// Tries both listeners once: any answer at all is an answer.
-    pub async fn find(target: &Target, timeout: Duration) -> Self {
+    /// Tries both listeners once, HTTP with a path that the protocol knows: any answer at all is an answer.
+    pub async fn find(target: &Target, path: &str, timeout: Duration) -> Self {
         let http = async {
-            let request = Request { method: "GET".into(), url: target.http.url("", &[]), headers: Vec::new(), body: None };
+            let request = Request { method: "GET".into(), url: target.http.url(path, &[]), headers: Vec::new(), body: None };
             match target.http.send(&request, timeout).await {
                 Ok(Answer { .. }) | Err(HttpFailure::Reset | HttpFailure::Eof) => Ok(()),
                 Err(failure) => Err(format!("{}: {failure}", request.url)),
