@@ -247,12 +247,12 @@ impl Run<'_> {
     }
 }
 
-/// As many scenarios at once as keep a target about equally busy, whatever its pace: 32, and up to four times as many for
+/// As many scenarios at once as keep a target about equally busy, whatever its pace: 32, and up to five times as many for
 /// one that takes its time over an answer, since what waits for it costs nothing.
 fn jobs_for(pace: Duration) -> usize {
     const AT_EASE: Duration = Duration::from_millis(100);
     let times = pace.as_secs_f64() / AT_EASE.as_secs_f64();
-    (32.0 * times.clamp(1.0, 4.0)) as usize
+    (32.0 * times.clamp(1.0, 5.0)) as usize
 }
 
 const OUT_OF_TIME: &str = "the run's time was used up";

@@ -1,9 +1,12 @@
 //! Finds out what the document leaves open: readings, facts, and the fences that work with a target.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
 
 use super::Pins;
 use super::play;
@@ -23,41 +26,54 @@ pub struct Probed {
     pub fences: Vec<String>,
 }
 
-/// Probes everything that isn't pinned, as much at once as the dependencies allow.
+/// Probes everything that isn't pinned, each thing as soon as what it depends on is known.
 pub async fn all(world: &Arc<World>, pins: &Pins) -> Probed {
     let protocol = world.protocol.clone();
     let mut probed = Probed { findings: pinned(pins), fences: Vec::new() };
     probed.findings.facts.insert(OWN_SERVER.to_owned(), Fact::Truth(world.target.pid.is_some()));
     let mut done: BTreeSet<String> = probed.findings.readings.keys().chain(probed.findings.facts.keys()).cloned().collect();
+    let mut begun = done.clone();
+    let mut probing: FuturesUnordered<Pin<Box<dyn Future<Output = Finding> + Send + '_>>> = FuturesUnordered::new();
     loop {
-        let ready = |after: &[String], id: &str| !done.contains(id) && after.iter().all(|name| done.contains(name));
-        let readings: Vec<&ReadingPlan> = protocol.readings.iter().filter(|plan| ready(&plan.after, &plan.reading.id)).collect();
-        let facts: Vec<&FactPlan> = protocol.facts.iter().filter(|plan| ready(&plan.after, &plan.id)).collect();
-        let fences = ready(&protocol.fences_after, FENCES);
-        if readings.is_empty() && facts.is_empty() && !fences {
-            return probed;
+        let mut ready = |after: &[String], id: &str| after.iter().all(|name| done.contains(name)) && begun.insert(id.to_owned());
+        let at = Probing { world: world.clone(), findings: Arc::new(probed.findings.clone()), fences: Arc::new(probed.fences.clone()) };
+        for plan in &protocol.readings {
+            if ready(&plan.after, &plan.reading.id) {
+                let at = at.clone();
+                probing.push(Box::pin(async move { Finding::Reading(plan.reading.id.clone(), at.reading(plan).await) }));
+            }
         }
-        let findings = Arc::new(probed.findings.clone());
-        let known_fences = Arc::new(probed.fences.clone());
-        let at = Probing { world, findings: &findings, fences: &known_fences };
-        let (found_readings, found_facts, found_fences) = tokio::join!(
-            join_all(readings.iter().map(|plan| at.reading(plan))),
-            join_all(facts.iter().map(|plan| at.fact(plan))),
-            at.fences(fences),
-        );
-        for (plan, held) in readings.iter().zip(found_readings) {
-            done.insert(plan.reading.id.clone());
-            probed.findings.readings.insert(plan.reading.id.clone(), held);
+        for plan in &protocol.facts {
+            if ready(&plan.after, &plan.id) {
+                let at = at.clone();
+                probing.push(Box::pin(async move { Finding::Fact(plan.id.clone(), at.fact(plan).await) }));
+            }
         }
-        for (plan, fact) in facts.iter().zip(found_facts) {
-            done.insert(plan.id.clone());
-            probed.findings.facts.insert(plan.id.clone(), fact);
+        if ready(&protocol.fences_after, FENCES) {
+            probing.push(Box::pin(async move { Finding::Fences(at.working_fences().await) }));
         }
-        if fences {
-            done.insert(FENCES.to_owned());
-            probed.fences = found_fences;
+        match probing.next().await {
+            Some(Finding::Reading(id, held)) => {
+                done.insert(id.clone());
+                probed.findings.readings.insert(id, held);
+            }
+            Some(Finding::Fact(id, fact)) => {
+                done.insert(id.clone());
+                probed.findings.facts.insert(id, fact);
+            }
+            Some(Finding::Fences(fences)) => {
+                done.insert(FENCES.to_owned());
+                probed.fences = fences;
+            }
+            None => return probed,
         }
     }
+}
+
+enum Finding {
+    Reading(String, Held),
+    Fact(String, Fact),
+    Fences(Vec<String>),
 }
 
 fn pinned(pins: &Pins) -> Findings {
@@ -74,13 +90,15 @@ fn pinned(pins: &Pins) -> Findings {
     Findings { readings, facts }
 }
 
-struct Probing<'a> {
-    world: &'a Arc<World>,
-    findings: &'a Arc<Findings>,
-    fences: &'a Arc<Vec<String>>,
+/// What a probe may go by.
+#[derive(Clone)]
+struct Probing {
+    world: Arc<World>,
+    findings: Arc<Findings>,
+    fences: Arc<Vec<String>>,
 }
 
-impl Probing<'_> {
+impl Probing {
     /// Plays a probe; its stage tells what it has read and captured.
     async fn play(&self, scenario: &Scenario) -> (Stage, Result<(), Stop>) {
         let stage = Stage::new(self.world.clone(), self.findings.clone(), self.fences.clone(), &format!("probe {}", scenario.id), 1);
@@ -102,7 +120,7 @@ impl Probing<'_> {
         let applicable: Vec<_> = plan
             .probes
             .iter()
-            .filter(|probe| match all_hold(&probe.scenario.when, self.findings) {
+            .filter(|probe| match all_hold(&probe.scenario.when, &self.findings) {
                 Holding::Yes => true,
                 Holding::No(why) | Holding::Unknown(why, _) => {
                     outs.push(why);
@@ -143,7 +161,7 @@ impl Probing<'_> {
     }
 
     fn gate(&self, when: &[crate::reading::Condition]) -> Option<Held> {
-        match all_hold(when, self.findings) {
+        match all_hold(when, &self.findings) {
             Holding::Yes => None,
             Holding::No(why) => Some(Held::NotApplicable { why }),
             Holding::Unknown(why, blocked_by) => Some(Held::Unknown { why, blocked_by }),
@@ -160,10 +178,7 @@ impl Probing<'_> {
         }
     }
 
-    async fn fences(&self, wanted: bool) -> Vec<String> {
-        if !wanted {
-            return Vec::new();
-        }
+    async fn working_fences(&self) -> Vec<String> {
         let fences = &self.world.protocol.fences;
         let results = join_all(fences.iter().map(|fence| self.play(&fence.probe))).await;
         fences.iter().zip(results).filter(|(_, (_, result))| result.is_ok()).map(|(fence, _)| fence.id.clone()).collect()
