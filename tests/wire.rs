@@ -5,8 +5,9 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chatspec::wire::inbox::{End, Incoming};
 use chatspec::wire::tls;
-use chatspec::wire::ws::{ConnectFailure, Connection, End, Endpoint, Frame, Incoming};
+use chatspec::wire::ws::{ConnectFailure, Connection, Endpoint, Frame};
 use futures_util::{SinkExt, StreamExt};
 use socket2::SockRef;
 use support::{address, listener, plan, reference, run, suite, trouble};

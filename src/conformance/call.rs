@@ -18,17 +18,27 @@ use crate::wire::http::{Answer, HttpFailure, Request as WireRequest};
 
 /// Sends the request and holds the answer against the alternatives.
 pub async fn play(stage: &Stage, step: &Step, call: &Call) -> Result<(), Stop> {
-    let answer = exchange(stage, step, call, false).await?;
+    let answer = exchange(stage, step, call, Company::Alone).await?;
     judge(stage, step, &call.expected, &answer)
 }
 
-/// Sends the request, alone or as one of a burst, and waits for its answer.
-pub async fn exchange(stage: &Stage, step: &Step, call: &Call, in_burst: bool) -> Result<Answer, Stop> {
+/// Whether a request goes by itself, or shall reach the server together with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    Alone,
+    Burst,
+}
+
+/// Sends the request and waits for its answer.
+pub async fn exchange(stage: &Stage, step: &Step, call: &Call, company: Company) -> Result<Answer, Stop> {
     let request = build(stage, call).map_err(|unbound| Stop::unbound(step, &unbound))?;
     let timeout = call.within.unwrap_or(stage.timeout());
     let sent = Instant::now();
     let client = &stage.world.target.http;
-    let result = if in_burst { client.send_in_burst(&request, timeout).await } else { client.send(&request, timeout).await };
+    let result = match company {
+        Company::Alone => client.send(&request, timeout).await,
+        Company::Burst => client.send_in_burst(&request, timeout).await,
+    };
     let actor = stage.actors[call.actor].name.clone();
     stage.world.emit(Event::Exchange(Exchange {
         at_ms: stage.world.at_ms(sent),

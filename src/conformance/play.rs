@@ -345,7 +345,7 @@ async fn at_once(stage: &Stage, step: &Step, call: &Call, tally: &Tally<'_>) -> 
             None => stage.clone(),
         })
         .collect();
-    let answers = join_all(stages.iter().map(|stage| call::exchange(stage, step, call, true))).await;
+    let answers = join_all(stages.iter().map(|stage| call::exchange(stage, step, call, call::Company::Burst))).await;
     let mut matched = 0;
     let mut shown: Vec<String> = Vec::new();
     let mut stray = None;

@@ -15,7 +15,7 @@ use crate::scenario::pattern::{Pattern, describe, shorten};
 use crate::scenario::step::{Alternative, EndKind, Happening, NothingMore, Receive, Step};
 use crate::scenario::template::Unbound;
 use crate::verdict::NearMiss;
-use crate::wire::ws::{Arrival, End, Incoming, stream_text};
+use crate::wire::inbox::{Arrival, End, Incoming, stream_text};
 
 /// How long a failed wait goes on, at most, so that slow and silent are told apart.
 const GRACE: Duration = Duration::from_millis(1500);

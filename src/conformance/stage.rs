@@ -17,7 +17,8 @@ use crate::requirement::RequirementId;
 use crate::scenario::protocol::Protocol;
 use crate::scenario::step::Scenario;
 use crate::scenario::template::{Meaning, Reference, Scope};
-use crate::wire::ws::{Arrival, Connection, Frame as WireFrame, Inbox, Incoming, Observer};
+use crate::wire::inbox::{Arrival, Inbox, Incoming};
+use crate::wire::ws::{Connection, Frame as WireFrame, Observer};
 
 /// How long a farewell may take: a server that takes no more bytes shall not hold up the run.
 const DISMISSAL: Duration = Duration::from_millis(200);

@@ -1,6 +1,7 @@
 //! The only sockets of the harness: HTTP exchanges and WebSocket frames, with no opinion on what they hold.
 
 pub mod http;
+pub mod inbox;
 pub mod tls;
 pub mod ws;
 
