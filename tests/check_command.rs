@@ -48,7 +48,7 @@ async fn a_port_where_nothing_listens_is_inconclusive_and_names_what_was_tried()
     drop((http, ws));
     let (code, out, _) = check(&["--http", &http_address, "--ws", &ws_address]).await;
     assert_eq!(code, 3, "{out}");
-    assert!(out.contains(&format!("nobody answers at {http_address}: connection refused")), "{out}");
+    assert!(out.contains(&format!("nobody answers at {http_address}chatroom/list: connection refused")), "{out}");
     assert!(out.contains(&format!("nobody answers at {ws_address}: connection refused")), "{out}");
     assert!(out.contains("INCONCLUSIVE"), "{out}");
 }
