@@ -78,7 +78,10 @@ async fn every_reading_conforms() {
                 chatspec::event::Event::Readings { readings, .. } => readings.get(id).map(Held::values).map(<[String]>::to_vec),
                 _ => None,
             });
-            if found.as_deref() != Some(std::slice::from_ref(value)) {
+            // A list that is asked for by POST has no parameters, so the three ways of passing them are one.
+            let alike: &[&str] =
+                if id == "R-PARAMS.list" && value != "get-query" { &["post-query", "post-form", "post-json"] } else { &[value] };
+            if found.as_deref().is_none_or(|found| found != alike) {
                 wrong.push(format!("{id}={value} was read as {found:?}"));
             }
             if verdicts.conclusion.exit_code() != 0 {
