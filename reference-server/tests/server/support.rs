@@ -24,6 +24,8 @@ pub struct Server {
 
 impl Server {
     pub async fn start(config: Config) -> Self {
+        // Built together with the harness, reqwest has TLS and leaves the choice of its cryptography to whoever uses it.
+        let _chosen_before = rustls::crypto::ring::default_provider().install_default();
         let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let ws = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (stop, stopped) = oneshot::channel();
