@@ -91,9 +91,16 @@ pub async fn run(args: CheckArgs) -> Ended {
     };
     let mut terminal = Terminal::new(protocol, verbosity, args.strict);
     let mut progress = Progress::new(verbosity == Verbosity::Quiet);
+    // Registered before anything is told: whoever has read a line may interrupt.
+    let mut signal = std::pin::pin!(tokio::signal::ctrl_c());
+    std::future::poll_fn(|context| {
+        let _ = signal.as_mut().poll(context);
+        std::task::Poll::Ready(())
+    })
+    .await;
     let interrupt = async {
         // Without a handler for it, Ctrl-C ends the process as usual.
-        if tokio::signal::ctrl_c().await.is_err() {
+        if signal.await.is_err() {
             std::future::pending::<()>().await;
         }
     };
