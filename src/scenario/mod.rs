@@ -1,6 +1,6 @@
 //! What shall happen: the scenario language, from files to steps that can be played.
 //!
-//! In reading order: [`file`] and [`step_file`] are what people write, [`step`] what is played, [`lower`] the way between them with every
+//! In reading order: [`mod@file`] and [`step_file`] are what people write, [`step`] what is played, [`lower`] the way between them with every
 //! diagnostic, [`protocol`] a whole folder.
 
 pub mod declarations;
