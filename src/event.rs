@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::matrix::{Summary, Trial};
 use crate::reading::{Fact, Held};
 use crate::requirement::RequirementId;
-use crate::verdict::{Outcome, ScenarioVerdict};
+use crate::verdict::{CountsAs, KnownVerdict, Outcome, ScenarioVerdict};
 
 /// The version of the log's form; it rises when a reader of the old form would misread the new one.
 pub const LOG_VERSION: u32 = 1;
@@ -43,6 +44,8 @@ pub enum Event {
         note: String,
     },
     ScenarioFinished(Box<ScenarioVerdict>),
+    /// What the suite said of a server of which it is known what is wrong with it.
+    Tried(Box<Trial>),
     Finished(Footer),
 }
 
@@ -168,7 +171,15 @@ pub struct Footer {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     pub requirements: BTreeMap<RequirementId, Outcome>,
+    /// What each requirement's outcome counts as in this run.
+    pub counts: BTreeMap<RequirementId, CountsAs>,
+    /// What became of the list of known failures.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<KnownVerdict>,
     pub scenarios: BTreeMap<String, Outcome>,
+    /// What the suite is worth, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matrix: Option<Summary>,
 }
 
 /// Milliseconds with three decimals: enough for a reader, and short in a log.

@@ -3,8 +3,8 @@
 //! *Actors perform steps against a target; what is observed is recorded; pure functions turn records into verdicts;
 //! reporters render them.* The modules in reading order:
 //!
-//! Data, with no I/O: [`requirement`], [`reading`], [`scenario`], [`matcher`], [`verdict`], [`event`].
-//! The outside world: [`wire`]. The engine: [`conformance`]. Output: [`report`]. The edge: [`cli`].
+//! Data, with no I/O: [`requirement`], [`reading`], [`scenario`], [`matcher`], [`known`], [`verdict`], [`matrix`], [`event`].
+//! The outside world: [`wire`]. The engines: [`conformance`], [`sensitivity`]. Output: [`report`]. The edge: [`cli`].
 //!
 //! A module uses only what stands before it in that order.
 
@@ -16,13 +16,19 @@ pub mod scenario;
 
 pub mod matcher;
 
+pub mod known;
+
 pub mod verdict;
+
+pub mod matrix;
 
 pub mod event;
 
 pub mod wire;
 
 pub mod conformance;
+
+pub mod sensitivity;
 
 pub mod report;
 

@@ -1,10 +1,11 @@
 //! What a run concludes: outcomes of scenarios and requirements, what they count as, and why something failed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use serde::Serialize;
 
+use crate::known::KnownFailures;
 use crate::matcher::Difference;
 use crate::requirement::{Level, Registry, RequirementId};
 
@@ -43,6 +44,8 @@ impl Outcome {
 pub enum CountsAs {
     Failure,
     Warning,
+    /// A failure that the server's author has listed.
+    Known,
     Note,
     /// Nothing is known, where it had to be known.
     Inconclusive,
@@ -208,18 +211,77 @@ impl Conclusion {
 #[derive(Clone, Debug)]
 pub struct Verdicts {
     pub requirements: BTreeMap<RequirementId, Outcome>,
+    pub counts: BTreeMap<RequirementId, CountsAs>,
     pub scenarios: BTreeMap<String, Outcome>,
+    pub known: Vec<KnownVerdict>,
+    /// What each scenario says of each requirement that it proves.
+    pub proofs: Vec<(String, RequirementId, Outcome)>,
     pub conclusion: Conclusion,
 }
 
+/// What became of an entry of the list of known failures.
+#[derive(Clone, Debug, Serialize)]
+pub struct KnownVerdict {
+    pub what: String,
+    pub reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// `file:line:column`.
+    pub place: String,
+    pub state: KnownState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KnownState {
+    /// It fails, as expected.
+    Fails,
+    /// It passes, and the entry has to go.
+    Passes,
+    /// Its last day is over.
+    Expired,
+    /// The suite has nothing of that name.
+    Unmatched,
+    /// It was not played, or doesn't apply to this target.
+    NotPlayed,
+}
+
+impl KnownState {
+    pub fn is_wrong(self) -> bool {
+        matches!(self, KnownState::Passes | KnownState::Expired | KnownState::Unmatched)
+    }
+}
+
+/// What the scenarios' verdicts are held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Standard<'a> {
+    pub registry: &'a Registry,
+    pub strict: bool,
+    pub known: &'a KnownFailures,
+}
+
+/// What a scenario says of a requirement.
+struct Proof<'a> {
+    scenario: &'a str,
+    requirement: &'a RequirementId,
+    outcome: Outcome,
+    blocked_by: &'a [RequirementId],
+}
+
+fn is_bad(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Fail | Outcome::Flaky | Outcome::CouldNotTest)
+}
+
 /// Draws the conclusion from the scenarios' verdicts.
-pub fn conclude(verdicts: &[ScenarioVerdict], registry: &Registry, strict: bool, interrupted: bool) -> Verdicts {
+pub fn conclude(verdicts: &[ScenarioVerdict], standard: &Standard<'_>, interrupted: bool) -> Verdicts {
     let mut by_scenario: BTreeMap<&str, Vec<&ScenarioVerdict>> = BTreeMap::new();
     for verdict in verdicts {
         by_scenario.entry(&verdict.scenario).or_default().push(verdict);
     }
     let mut scenarios = BTreeMap::new();
-    let mut proofs: BTreeMap<RequirementId, Vec<Outcome>> = BTreeMap::new();
+    let mut proofs: Vec<Proof<'_>> = Vec::new();
     for (id, runs) in &by_scenario {
         scenarios.insert((*id).to_owned(), repeated(runs.iter().map(|verdict| (*verdict, verdict.outcome))));
         let Some(first) = runs.first() else {
@@ -227,18 +289,20 @@ pub fn conclude(verdicts: &[ScenarioVerdict], registry: &Registry, strict: bool,
         };
         for requirement in first.requirements.keys() {
             let outcomes = runs.iter().filter_map(|verdict| Some((*verdict, *verdict.requirements.get(requirement)?)));
-            proofs.entry(requirement.clone()).or_default().push(repeated(outcomes));
+            proofs.push(Proof { scenario: id, requirement, outcome: repeated(outcomes), blocked_by: &first.blocked_by });
         }
     }
-    let requirements: BTreeMap<RequirementId, Outcome> = proofs.into_iter().map(|(id, outcomes)| (id, together(outcomes))).collect();
-    let counted = |what: CountsAs| requirements.iter().any(|(id, outcome)| counts_as(*outcome, registry.level(id), strict) == what);
+    let requirements = by_requirement(proofs.iter());
+    let counts = counted(&proofs, &requirements, standard);
+    let known = known(&proofs, standard);
+    let any = |what: CountsAs| counts.values().any(|counts| *counts == what);
     let conclusion = if interrupted {
         Conclusion::Interrupted
     } else if scenarios.values().any(|outcome| *outcome == Outcome::Error) {
         Conclusion::Internal
-    } else if counted(CountsAs::Failure) {
+    } else if any(CountsAs::Failure) || known.iter().any(|known| known.state.is_wrong()) {
         Conclusion::Violated
-    } else if counted(CountsAs::Inconclusive)
+    } else if any(CountsAs::Inconclusive)
         || requirements.is_empty()
         || requirements.values().all(|outcome| *outcome == Outcome::CouldNotTest)
     {
@@ -246,7 +310,74 @@ pub fn conclude(verdicts: &[ScenarioVerdict], registry: &Registry, strict: bool,
     } else {
         Conclusion::Conforms
     };
-    Verdicts { requirements, scenarios, conclusion }
+    let proofs = proofs.iter().map(|proof| (proof.scenario.to_owned(), proof.requirement.clone(), proof.outcome)).collect();
+    Verdicts { requirements, counts, scenarios, known, proofs, conclusion }
+}
+
+fn by_requirement<'a>(proofs: impl Iterator<Item = &'a Proof<'a>>) -> BTreeMap<RequirementId, Outcome> {
+    let mut outcomes: BTreeMap<RequirementId, Vec<Outcome>> = BTreeMap::new();
+    for proof in proofs {
+        outcomes.entry(proof.requirement.clone()).or_default().push(proof.outcome);
+    }
+    outcomes.into_iter().map(|(id, outcomes)| (id, together(outcomes))).collect()
+}
+
+/// What each requirement counts as. What is listed as known is left out, and so is what could not be tested because of
+/// it; where nothing else is wrong with a requirement, it counts as known.
+fn counted(
+    proofs: &[Proof<'_>],
+    requirements: &BTreeMap<RequirementId, Outcome>,
+    standard: &Standard<'_>,
+) -> BTreeMap<RequirementId, CountsAs> {
+    let listed = |proof: &Proof<'_>| is_bad(proof.outcome) && standard.known.excuse(proof.scenario, proof.requirement);
+    let known: BTreeSet<&RequirementId> = {
+        let rest = by_requirement(proofs.iter().filter(|proof| !listed(proof)));
+        let is_fine = |id: &RequirementId| !matches!(rest.get(id), Some(Outcome::Fail | Outcome::Flaky));
+        requirements
+            .iter()
+            .filter(|(id, outcome)| matches!(outcome, Outcome::Fail | Outcome::Flaky) && is_fine(id))
+            .map(|(id, _)| id)
+            .collect()
+    };
+    let follows = |proof: &Proof<'_>| {
+        proof.outcome == Outcome::CouldNotTest && !proof.blocked_by.is_empty() && proof.blocked_by.iter().all(|id| known.contains(id))
+    };
+    let rest = by_requirement(proofs.iter().filter(|proof| !listed(proof) && !follows(proof)));
+    let counts = |(id, outcome): (&RequirementId, &Outcome)| {
+        let rest = rest.get(id).copied().unwrap_or(Outcome::Skipped);
+        let level = standard.registry.level(id);
+        let counts = if is_bad(*outcome) && !is_bad(rest) { CountsAs::Known } else { counts_as(rest, level, standard.strict) };
+        (id.clone(), counts)
+    };
+    requirements.iter().map(counts).collect()
+}
+
+fn known(proofs: &[Proof<'_>], standard: &Standard<'_>) -> Vec<KnownVerdict> {
+    let state = |known: &crate::known::Known| {
+        let outcomes: Vec<Outcome> =
+            proofs.iter().filter(|proof| known.covers(proof.scenario, proof.requirement)).map(|proof| proof.outcome).collect();
+        if !known.matched {
+            KnownState::Unmatched
+        } else if known.is_expired(&standard.known.today) {
+            KnownState::Expired
+        } else {
+            match together(outcomes) {
+                Outcome::Pass => KnownState::Passes,
+                Outcome::Skipped | Outcome::CouldNotTest | Outcome::Error => KnownState::NotPlayed,
+                Outcome::Fail | Outcome::Flaky => KnownState::Fails,
+            }
+        }
+    };
+    let entries = standard.known.entries.iter();
+    let verdict = |known: &crate::known::Known| KnownVerdict {
+        what: known.what.clone(),
+        reason: known.reason.clone(),
+        link: known.link.clone(),
+        until: known.until.clone(),
+        place: known.span.to_string(),
+        state: state(known),
+    };
+    entries.map(verdict).collect()
 }
 
 #[cfg(test)]
@@ -325,7 +456,8 @@ mod tests {
             registry.requirements.insert(id.clone(), requirement);
             verdicts.push(verdict(&format!("s.{id}"), id.as_str(), *outcome));
         }
-        conclude(&verdicts, &registry, strict, false).conclusion.exit_code()
+        let standard = Standard { registry: &registry, strict, known: &KnownFailures::default() };
+        conclude(&verdicts, &standard, false).conclusion.exit_code()
     }
 
     #[test]

@@ -9,7 +9,7 @@ use chatspec::matcher::Difference;
 use chatspec::reading::{Fact, Held};
 use chatspec::report::terminal::{Terminal, Verbosity};
 use chatspec::requirement::RequirementId;
-use chatspec::verdict::{Failure, NearMiss, Outcome, ScenarioVerdict, StepPlace};
+use chatspec::verdict::{CountsAs, Failure, KnownState, KnownVerdict, NearMiss, Outcome, ScenarioVerdict, StepPlace, counts_as};
 
 fn id(text: &str) -> RequirementId {
     RequirementId::new(text)
@@ -66,18 +66,22 @@ fn verdict(scenario: &str, requirement: &str, outcome: Outcome) -> ScenarioVerdi
 }
 
 fn finished(exit_code: u8, requirements: &[(&str, Outcome)], scenarios: &[(&str, Outcome)], interrupted: bool, notes: &[&str]) -> Event {
+    let registry = &support::folder("tests/echo").declarations.registry;
     Event::Finished(Footer {
         at_ms: 1234.0,
         exit_code,
         interrupted,
         notes: notes.iter().map(|note| (*note).to_owned()).collect(),
         requirements: requirements.iter().map(|(name, outcome)| (id(name), *outcome)).collect(),
+        counts: requirements.iter().map(|(name, outcome)| (id(name), counts_as(*outcome, registry.level(&id(name)), false))).collect(),
+        known: Vec::new(),
         scenarios: scenarios.iter().map(|(name, outcome)| ((*name).to_owned(), *outcome)).collect(),
+        matrix: None,
     })
 }
 
 fn render(events: &[Event], verbosity: Verbosity) -> String {
-    let mut terminal = Terminal::new(support::folder("tests/echo"), verbosity, false);
+    let mut terminal = Terminal::new(support::folder("tests/echo"), verbosity);
     events.iter().for_each(|event| terminal.event(event));
     let mut out = Vec::new();
     terminal.finish(&mut out).expect("a vector takes every write");
@@ -228,5 +232,31 @@ fn a_run_against_nobody() {
             &["nobody answers at http://127.0.0.1:7000/: connection refused", "nobody answers at ws://127.0.0.1:7001/: connection refused"],
         ),
     ];
+    insta::assert_snapshot!(render(&events, Verbosity::Normal));
+}
+
+#[test]
+fn a_run_with_known_failures() {
+    let Event::Finished(mut footer) = finished(1, &[("PING-1", Outcome::Fail)], &[("ping.pong", Outcome::Fail)], false, &[]) else {
+        panic!("a footer");
+    };
+    footer.counts.insert(id("PING-1"), CountsAs::Known);
+    let known = |what: &str, state| KnownVerdict {
+        what: what.into(),
+        reason: "the pings are slow\u{1b}[2J".into(),
+        link: Some("https://example.org/issues/12".into()),
+        until: Some("2027-01-31".into()),
+        place: "expected.yaml:3:11".into(),
+        state,
+    };
+    footer.known = vec![
+        known("PING-1", KnownState::Fails),
+        known("PING-2", KnownState::Passes),
+        known("ping.*", KnownState::Expired),
+        known("pong", KnownState::Unmatched),
+        known("PING-3", KnownState::NotPlayed),
+    ];
+    let events =
+        [header(), readings(), Event::ScenarioFinished(Box::new(verdict("ping.pong", "PING-1", Outcome::Fail))), Event::Finished(footer)];
     insta::assert_snapshot!(render(&events, Verbosity::Normal));
 }

@@ -2,6 +2,7 @@
 
 use crate::fault::{self, Fault, UnknownFault};
 use crate::reading::{ReadingError, Readings};
+use crate::variant::{self, UnknownVariant};
 use crate::{Config, DEFAULT_CAPACITY, Limits, ServeError, serve};
 use clap::ValueEnum;
 use std::future::{Future, pending};
@@ -36,6 +37,12 @@ pub struct ServeArgs {
     /// Show the faults and the requirements that they violate
     #[arg(long)]
     pub list_faults: bool,
+    /// Conform to the document in an odd way
+    #[arg(long, value_name = "NAME", conflicts_with = "fault")]
+    pub variant: Option<String>,
+    /// Show the variants
+    #[arg(long)]
+    pub list_variants: bool,
     /// The format of the log on standard error; RUST_LOG sets its level
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log: LogFormat,
@@ -61,6 +68,8 @@ pub enum ArgsError {
     #[error(transparent)]
     Fault(#[from] UnknownFault),
     #[error(transparent)]
+    Variant(#[from] UnknownVariant),
+    #[error(transparent)]
     Serve(#[from] ServeError),
     #[error("can't write to standard output")]
     Output(#[source] io::Error),
@@ -79,7 +88,8 @@ impl ArgsError {
     }
 }
 
-/// Runs the server until SIGINT or SIGTERM. Once both listeners accept, their addresses are on standard output, a line each.
+/// Runs the server until SIGINT or SIGTERM. Once both listeners accept, their addresses are on standard output, a line
+/// each; a server with a fault says at its end how often it has deviated.
 ///
 /// # Errors
 /// [`ArgsError`], before anything is served.
@@ -87,20 +97,35 @@ pub async fn run(args: ServeArgs) -> Result<(), ArgsError> {
     if args.list_faults {
         return io::stdout().lock().write_all(fault_table().as_bytes()).map_err(ArgsError::Output);
     }
-    let config = Config {
+    if args.list_variants {
+        return io::stdout().lock().write_all(variant_table().as_bytes()).map_err(ArgsError::Output);
+    }
+    let mut config = Config {
         capacity: usize::try_from(args.capacity).unwrap_or(usize::MAX),
         rooms: args.rooms,
         readings: readings(&args.readings)?,
         fault: args.fault.as_deref().map(Fault::named).transpose()?,
+        variant: None,
         limits: Limits::default(),
     };
+    match args.variant.as_deref() {
+        None => {}
+        Some(name) => match name.split_once('=') {
+            Some((id, value)) => config.readings.pin(id, value)?,
+            None => variant::apply(name, &mut config)?,
+        },
+    }
+    let fault = config.fault.clone();
     start_log(args.log);
     let http = listen("HTTP", "--http", args.http).await?;
     let ws = listen("WebSocket", "--ws", args.ws).await?;
     let shutdown = shutdown_signal(args.exit_with_stdin)?;
     announce(&http, &ws).map_err(ArgsError::Output)?;
     serve(http, ws, config, shutdown).await?;
-    Ok(())
+    match fault {
+        None => Ok(()),
+        Some(fault) => writeln!(io::stdout(), "fault {} fired {} times", fault.spec().name, fault.firings()).map_err(ArgsError::Output),
+    }
 }
 
 /// The faults as a table: name, primary requirement, what the server does.
@@ -109,6 +134,14 @@ pub fn fault_table() -> String {
     let width = |column: fn(&fault::Spec) -> &str| fault::all().map(|spec| column(spec).len()).max().unwrap_or(0);
     let (names, requirements) = (width(|spec| spec.name), width(|spec| spec.requirement));
     fault::all().map(|spec| format!("{:names$}  {:requirements$}  {}\n", spec.name, spec.requirement, spec.summary)).collect()
+}
+
+/// The variants as a table: name, what the server does. Each value of each reading is one too.
+#[must_use]
+pub fn variant_table() -> String {
+    let summary = |name: &str| variant::all().find(|spec| spec.name == name).map_or("the reading of that name", |spec| spec.summary);
+    let width = variant::names().map(|name| name.len()).max().unwrap_or(0);
+    variant::names().map(|name| format!("{name:width$}  {}\n", summary(&name))).collect()
 }
 
 fn readings(pinned: &[String]) -> Result<Readings, ReadingError> {

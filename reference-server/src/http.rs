@@ -42,9 +42,9 @@ pub fn router(hub: &Arc<Hub>, readings: Readings) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CorsLayer::permissive())
         .with_state(api);
-    match &hub.fault {
+    match &hub.deviation {
         None => router,
-        Some(fault) => fault.route(router),
+        Some(deviation) => deviation.route(router),
     }
 }
 

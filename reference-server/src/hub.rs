@@ -1,8 +1,8 @@
 //! The place where all tasks meet: the state and the outboxes behind one lock. Deliveries are queued before the lock
 //! is released, so every member sees what happens in a room in the same order (MSG-5). Nothing is awaited under it.
 
+use crate::deviation::{Active, Site};
 use crate::event::{Delivery, Event, Outcome};
-use crate::fault::{Fault, Site};
 use crate::limits::Limits;
 use crate::outbox::{Ending, Outbox};
 use crate::request::{Answer, Request};
@@ -18,7 +18,7 @@ pub type Outboxes = HashMap<ConnectionId, Arc<Outbox>>;
 /// Shared by all connections of both listeners.
 pub struct Hub {
     shared: Mutex<Shared>,
-    pub fault: Option<Fault>,
+    pub deviation: Option<Active>,
     pub limits: Limits,
 }
 
@@ -31,8 +31,12 @@ struct Shared {
 
 impl Hub {
     #[must_use]
-    pub fn new(state: State, limits: Limits, fault: Option<Fault>) -> Self {
-        Self { shared: Mutex::new(Shared { state, outboxes: Outboxes::new(), next_connection: 0, shutting_down: false }), fault, limits }
+    pub fn new(state: State, limits: Limits, deviation: Option<Active>) -> Self {
+        Self {
+            shared: Mutex::new(Shared { state, outboxes: Outboxes::new(), next_connection: 0, shutting_down: false }),
+            deviation,
+            limits,
+        }
     }
 
     /// Registers a connection. Whatever is pushed to its outbox is its task's to send.
@@ -56,9 +60,9 @@ impl Hub {
 
     /// Deals with one event: the state decides, and what it decides is queued for those whom it concerns.
     pub async fn handle(self: &Arc<Self>, event: Event<'_>) -> Option<Answer> {
-        let early = match &self.fault {
+        let early = match &self.deviation {
             None => None,
-            Some(fault) => fault.arrive(self, &event).await,
+            Some(deviation) => deviation.arrive(self, &event).await,
         };
         let mut shared = self.lock();
         // A connection that was ended for not reading may still have said something; it is in no room any more, and
@@ -79,7 +83,7 @@ impl Hub {
         self.dispatch(&mut self.lock(), deliveries);
     }
 
-    /// Lets a fault look at the state outside of any event.
+    /// Lets a deviation look at the state outside of any event.
     pub(crate) fn visit<T>(self: &Arc<Self>, look: impl FnOnce(&mut State, &mut Outboxes) -> T) -> T {
         let mut shared = self.lock();
         let Shared { state, outboxes, .. } = &mut *shared;
@@ -96,9 +100,9 @@ impl Hub {
     }
 
     fn decide(self: &Arc<Self>, shared: &mut Shared, event: &Event<'_>) -> Outcome {
-        let outcome = match &self.fault {
+        let outcome = match &self.deviation {
             None => shared.state.handle(event),
-            Some(fault) => fault.deviate(&mut Site::new(&mut shared.state, &mut shared.outboxes, self, fault), event),
+            Some(deviation) => deviation.deviate(&mut Site::new(&mut shared.state, &mut shared.outboxes, self, deviation), event),
         };
         debug!(?event, ?outcome);
         outcome

@@ -4,10 +4,11 @@
 //! In reading order: [`state`] has every rule of the document, on top of [`room`], [`packet`] and [`request`];
 //! [`event`] is what goes in and out of it. [`hub`] puts it behind a lock, [`http`] and [`websocket`] in front of two
 //! listeners, with [`outbox`], [`handshake`] and [`limits`] to keep it in good health whatever clients do.
-//! [`reading`] holds the choices where the document has several interpretations. [`fault`] is the opposite of all that: it makes
-//! the server wrong, on purpose and in one way at a time.
+//! [`reading`] holds the choices where the document has several interpretations. [`deviation`] is the opposite of all that: by it a
+//! [`fault`] makes the server wrong, and a [`variant`] odd, on purpose and in one way at a time.
 
 pub mod args;
+pub mod deviation;
 pub mod event;
 pub mod fault;
 pub mod handshake;
@@ -15,6 +16,7 @@ pub mod http;
 pub mod hub;
 pub mod limits;
 mod listener;
+mod nearest;
 pub mod outbox;
 pub mod packet;
 mod parameters;
@@ -22,12 +24,15 @@ pub mod reading;
 pub mod request;
 pub mod room;
 pub mod state;
+pub mod transport;
+pub mod variant;
 pub mod websocket;
 
 pub use fault::Fault;
 pub use limits::Limits;
 pub use reading::Readings;
 
+use deviation::Active;
 use hub::Hub;
 use state::State;
 use std::future::Future;
@@ -50,12 +55,21 @@ pub struct Config {
     pub readings: Readings,
     /// The one way in which to be wrong.
     pub fault: Option<Fault>,
+    /// The one way in which to be odd, set by [`variant::apply`]. A fault goes before it.
+    pub variant: Option<Active>,
     pub limits: Limits,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { capacity: DEFAULT_CAPACITY, rooms: Vec::new(), readings: Readings::default(), fault: None, limits: Limits::default() }
+        Self {
+            capacity: DEFAULT_CAPACITY,
+            rooms: Vec::new(),
+            readings: Readings::default(),
+            fault: None,
+            variant: None,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -80,7 +94,7 @@ pub async fn serve(
     config: Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let Config { capacity, rooms, readings, fault, limits } = config;
+    let Config { capacity, rooms, readings, fault, variant, limits } = config;
     if capacity == 0 {
         return Err(ServeError::NoCapacity);
     }
@@ -91,10 +105,13 @@ pub async fn serve(
         }
         state.add_room(&name);
     }
-    let hub = Arc::new(Hub::new(state, limits.clone(), fault));
+    let hub = Arc::new(Hub::new(state, limits.clone(), fault.map(|fault| fault.active()).or(variant)));
     let router = http::router(&hub, readings);
     let (stop, stopped) = watch::channel(false);
-    info!(capacity, fault = ?hub.fault, "serving");
+    info!(capacity, deviation = ?hub.deviation, "serving");
+    if let Some(deviation) = &hub.deviation {
+        deviation.start(&hub);
+    }
 
     let serve_http = listener::run(http, limits.connections, limits.goodbye, stopped.clone(), |stream| {
         http::serve(stream, router.clone(), limits.clone(), stopped.clone())

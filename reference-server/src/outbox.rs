@@ -13,6 +13,8 @@ pub enum Ending {
     Overflow,
     /// The server shuts down.
     Shutdown,
+    /// The client did what this server takes no part in: only variants do this.
+    Refused,
     /// No goodbye at all: only faults do this.
     Abrupt,
 }

@@ -1,12 +1,13 @@
 //! The WebSocket listener: one task a connection, which reads packets into the hub and writes what its outbox holds.
 
 use crate::event::Event;
-use crate::fault::transport::Transport;
+
 use crate::handshake::{self, HandshakeError};
 use crate::hub::Hub;
 use crate::limits::Limits;
 use crate::outbox::{Ending, Outbox};
 use crate::room::ConnectionId;
+use crate::transport::Transport;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use socket2::{SockRef, TcpKeepalive};
@@ -59,8 +60,10 @@ pub async fn serve(mut stream: TcpStream, hub: Arc<Hub>) {
         }
         Err(_) => return,
     };
-    let filter = hub.fault.as_ref().and_then(|fault| fault.filter());
-    let transport = Transport::new(stream, filter, &mut read_ahead);
+    let transport = match &hub.deviation {
+        None => Transport::plain(stream),
+        Some(deviation) => Transport::new(stream, deviation.filter(), deviation.shaper(), &mut read_ahead),
+    };
     let socket = WebSocketStream::from_partially_read(transport, read_ahead, Role::Server, Some(config(&hub.limits))).await;
 
     let (connection, outbox) = hub.connect();
@@ -145,6 +148,7 @@ async fn say_goodbye(mut socket: Socket, end: &End, patience: Duration) {
     let close = match end {
         End::ClosedByClient => None,
         End::Violation(code) => Some(CloseFrame { code: *code, reason: Utf8Bytes::default() }),
+        End::EndedByServer(Ending::Refused) => Some(CloseFrame { code: CloseCode::Policy, reason: Utf8Bytes::default() }),
         End::EndedByServer(Ending::Shutdown) => {
             Some(CloseFrame { code: CloseCode::Away, reason: Utf8Bytes::from_static("the server shuts down") })
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::expected::Expected;
 use super::suite::SuiteArgs;
 use super::target::{TargetArgs, quote, waits};
 use super::{Ended, Usage};
@@ -49,6 +50,12 @@ pub struct CheckArgs {
     repeat: u32,
     #[command(flatten)]
     suite: SuiteArgs,
+    /// Failures that are known and don't count, each with its reason; an entry that passes, has expired or matches nothing fails
+    #[arg(long, value_name = "FILE")]
+    expected: Option<PathBuf>,
+    /// Write what fails now to the file of `--expected`, and take out what doesn't
+    #[arg(long, requires = "expected")]
+    update_expected: bool,
     /// Write the event log, as JSON lines
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -70,6 +77,7 @@ pub async fn run(args: CheckArgs) -> Ended {
     let selected = select(&protocol, &args.only, &args.skip).map_err(|error| Usage(error.to_string()))?;
     let timing = Timing { timeout: args.timeout, max_time: args.max_time, within: waits(&args.within, &protocol)? };
     let mut json = args.json.as_deref().map(JsonLines::create).transpose().map_err(|error| Usage(error.to_string()))?;
+    let expected = args.expected.as_deref().map(|path| Expected::open(path, &protocol, args.update_expected)).transpose()?;
     let target = args.target.resolve(&protocol).await?;
     let seed = args.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
     let plan = Plan {
@@ -82,6 +90,7 @@ pub async fn run(args: CheckArgs) -> Ended {
         repeat: args.repeat,
         seed,
         strict: args.strict,
+        known: expected.as_ref().map(|expected| expected.known.clone()).unwrap_or_default(),
         reproduce: reproduce(&args, &target.options, seed),
     };
     let verbosity = match (args.quiet, args.verbose) {
@@ -89,7 +98,7 @@ pub async fn run(args: CheckArgs) -> Ended {
         (_, true) => Verbosity::Verbose,
         _ => Verbosity::Normal,
     };
-    let mut terminal = Terminal::new(protocol, verbosity, args.strict);
+    let mut terminal = Terminal::new(protocol, verbosity);
     let mut progress = Progress::new(verbosity == Verbosity::Quiet);
     // Registered before anything is told: whoever has read a line may interrupt.
     let mut signal = std::pin::pin!(tokio::signal::ctrl_c());
@@ -118,7 +127,10 @@ pub async fn run(args: CheckArgs) -> Ended {
     if let Some(json) = json {
         json.finish()?;
     }
-    Ok(verdicts.conclusion.exit_code())
+    match expected.filter(|_| args.update_expected) {
+        Some(expected) => expected.update(&verdicts),
+        None => Ok(verdicts.conclusion.exit_code()),
+    }
 }
 
 /// The options of a command that plays scenarios again under the same circumstances.
@@ -130,6 +142,9 @@ fn reproduce(args: &CheckArgs, target: &[String], seed: u64) -> String {
     }
     if args.timeout != Duration::from_secs(3) {
         words.extend(["--timeout".into(), humantime::format_duration(args.timeout).to_string().replace(' ', "")]);
+    }
+    if let Some(path) = &args.expected {
+        words.extend(["--expected".into(), quote(&path.display().to_string())]);
     }
     words.extend(args.within.iter().flat_map(|within| ["--within".to_owned(), quote(within)]));
     words.extend(["--seed".into(), seed.to_string()]);

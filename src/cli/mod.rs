@@ -1,11 +1,13 @@
 //! The edge: arguments as typed become plans, and what comes of them exit codes.
 
 mod check;
+mod expected;
 mod explain;
 mod lint;
 mod list;
 mod own_server;
 mod schema;
+mod sensitivity;
 mod suite;
 mod target;
 
@@ -30,6 +32,11 @@ enum Command {
         after_help = "Examples:\n  chatspec check --http http://127.0.0.1:5000 --ws ws://127.0.0.1:2333\n  chatspec check --http http://127.0.0.1:5000 --only JOIN-3 --verbose\n\nExit codes: 0 conforms, 1 a violation, 2 wrong usage, 3 inconclusive (nobody answers, or a MUST could not be tested), 4 a fault of chatspec, 130 interrupted"
     )]
     Check(Box<check::CheckArgs>),
+    /// Measure the suite: play it against the reference server with each deliberate fault, and with each odd variant
+    #[command(
+        after_help = "Examples:\n  chatspec sensitivity\n  chatspec sensitivity ROOM-8 'late-*' --only ROOM-8\n  chatspec sensitivity variants --quiet\n\nExit codes: 0 every fault is killed, every variant passes and no scenario is needless, 1 not so, 2 wrong usage, 4 a trial went wrong itself"
+    )]
+    Sensitivity(sensitivity::SensitivityArgs),
     /// Run the reference server on this machine, for client authors
     #[command(after_help = "Examples:\n  chatspec serve\n  chatspec serve --http 127.0.0.1:0 --ws 127.0.0.1:0 --capacity 3 --room lobby")]
     Serve(Box<reference_server::args::ServeArgs>),
@@ -90,6 +97,7 @@ async fn run(command: Command) -> Ended {
                 Ok(Conclusion::Wrong.exit_code())
             }
         },
+        Command::Sensitivity(args) => sensitivity::run(args).await,
         Command::List(args) => list::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Lint(args) => lint::run(&args),

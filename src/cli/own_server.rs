@@ -4,26 +4,35 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::Context;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use anyhow::{Context, bail};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use url::Url;
+
+use crate::conformance::target::TargetSpec;
 
 /// How long it may take until it listens.
 const START: Duration = Duration::from_secs(10);
 
+/// How long it may take to end, more than it gives its clients to say goodbye.
+const END: Duration = Duration::from_secs(10);
+
 /// Dropping it ends the process.
 pub struct OwnServer {
-    pub http: String,
-    pub ws: String,
+    http: Url,
+    ws: Url,
     child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl OwnServer {
-    pub async fn start() -> anyhow::Result<Self> {
+    /// Starts `serve` with these options besides.
+    pub async fn start(options: &[&str]) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("the path of this program is not known")?;
         // The server ends when its standard input does, so it never outlives this process, however that ends.
         let mut child = Command::new(program)
             .args(["serve", "--http", "127.0.0.1:0", "--ws", "127.0.0.1:0", "--exit-with-stdin"])
+            .args(options)
             .env("RUST_LOG", "error")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -34,21 +43,41 @@ impl OwnServer {
         let mut lines = BufReader::new(stdout).lines();
         let reading = async {
             let (mut http, mut ws) = (None, None);
-            while http.is_none() || ws.is_none() {
+            loop {
+                if let (Some(http), Some(ws)) = (&http, &ws) {
+                    return anyhow::Ok((Url::clone(http), Url::clone(ws)));
+                }
                 let line = lines.next_line().await?.context("the reference server ended before it listened")?;
                 if let Some(url) = line.strip_prefix("http listening on ") {
-                    http = Some(url.to_owned());
+                    http = Some(Url::parse(url)?);
                 } else if let Some(url) = line.strip_prefix("ws listening on ") {
-                    ws = Some(url.to_owned());
+                    ws = Some(Url::parse(url)?);
                 }
             }
-            anyhow::Ok((http.unwrap_or_default(), ws.unwrap_or_default()))
         };
         let (http, ws) = tokio::time::timeout(START, reading).await.context("the reference server did not start within 10 s")??;
-        Ok(Self { http, ws, child })
+        Ok(Self { http, ws, child, lines })
     }
 
-    pub fn pid(&self) -> Option<u32> {
-        self.child.id()
+    /// It as a target.
+    pub fn spec(&self, headers: Vec<(String, String)>, notes: Vec<String>) -> TargetSpec {
+        TargetSpec { http: self.http.clone(), ws: self.ws.clone(), headers, insecure: false, pid: self.child.id(), notes }
+    }
+
+    /// Ends it, and gives the lines that it wrote at its end. An end before this is an error.
+    pub async fn end(mut self) -> anyhow::Result<Vec<String>> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("the reference server has ended by itself: {status}");
+        }
+        drop(self.child.stdin.take());
+        let ending = async {
+            let mut last_words = Vec::new();
+            while let Some(line) = self.lines.next_line().await? {
+                last_words.push(line);
+            }
+            self.child.wait().await?;
+            anyhow::Ok(last_words)
+        };
+        tokio::time::timeout(END, ending).await.context("the reference server did not end within 10 s")?
     }
 }

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use crate::scenario::protocol::{LoadError, Protocol};
+use crate::scenario::source::Diagnostic;
 
 use super::Usage;
 
@@ -31,11 +32,16 @@ pub fn load(dir: Option<&Path>) -> anyhow::Result<Protocol> {
 
 /// Everything that is wrong with the files.
 pub fn shown(error: &LoadError) -> String {
-    let LoadError::Wrong(diagnostics) = error else {
-        return error.to_string();
-    };
+    match error {
+        LoadError::Wrong(diagnostics) => all_shown(&error.to_string(), diagnostics),
+        _ => error.to_string(),
+    }
+}
+
+/// A title and diagnostics below it.
+pub fn all_shown(title: &str, diagnostics: &[Diagnostic]) -> String {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let mut text = format!("{error}\n");
+    let mut text = format!("{title}\n");
     for diagnostic in diagnostics {
         text.push('\n');
         text.push_str(&diagnostic.render(colour));

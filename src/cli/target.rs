@@ -14,7 +14,7 @@ use crate::scenario::protocol::Protocol;
 use crate::scenario::source::suggest;
 
 /// The protocol that the reference server speaks.
-const REFERENCE_PROTOCOL: &str = "chatroom";
+pub const REFERENCE_PROTOCOL: &str = "chatroom";
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Target")]
@@ -53,30 +53,27 @@ impl TargetArgs {
         let pins = Pins { readings: self.pinned(protocol)?, facts: self.facts(protocol)? };
         let headers = self.headers()?;
         let mut options: Vec<String> = Vec::new();
-        let (http, ws, notes, server) = match (&self.http, &self.ws) {
+        let (spec, server) = match (&self.http, &self.ws) {
             (None, None) => {
                 if protocol.name != REFERENCE_PROTOCOL {
                     return Err(Usage(format!("the protocol `{}` has no reference server: give --http and --ws", protocol.name)).into());
                 }
-                let server = own_server::OwnServer::start().await?;
-                let note = "the reference server, started for this run".to_owned();
-                (address(&server.http, "--http", &["http"])?, address(&server.ws, "--ws", &["ws"])?, vec![note], Some(server))
+                let server = own_server::OwnServer::start(&[]).await?;
+                (server.spec(headers, vec!["the reference server, started for this run".to_owned()]), Some(server))
             }
             (http, ws) => {
                 let http = http.as_deref().map(|text| address(text, "--http", &["http", "https"])).transpose()?;
                 let ws = ws.as_deref().map(|text| address(text, "--ws", &["ws", "wss"])).transpose()?;
                 let (http, ws, notes) = complete(http, ws, protocol)?;
                 options.extend(["--http".into(), http.to_string(), "--ws".into(), ws.to_string()]);
-                (http, ws, notes, None)
+                (TargetSpec { http, ws, headers, insecure: self.insecure, pid: None, notes }, None)
             }
         };
         options.extend(self.capacity.iter().flat_map(|capacity| ["--capacity".to_owned(), capacity.to_string()]));
         options.extend(self.reading.iter().flat_map(|reading| ["--reading".to_owned(), quote(reading)]));
         // A header may be a secret, so its value isn't repeated.
-        options.extend(headers.iter().flat_map(|(name, _)| ["--header".to_owned(), format!("'{name}: …'")]));
+        options.extend(spec.headers.iter().flat_map(|(name, _)| ["--header".to_owned(), format!("'{name}: …'")]));
         options.extend(self.insecure.then(|| "--insecure".to_owned()));
-        let spec =
-            TargetSpec { http, ws, headers, insecure: self.insecure, pid: server.as_ref().and_then(own_server::OwnServer::pid), notes };
         Ok(Resolved { spec, pins, options, _server: server })
     }
 

@@ -21,11 +21,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::event::{Event, Footer, Header, LOG_VERSION, millis};
+use crate::known::KnownFailures;
 use crate::reading::{Findings, Holding, all_hold};
 use crate::requirement::RequirementId;
 use crate::scenario::protocol::Protocol;
 use crate::scenario::step::{Claim, Scenario, each_step};
-use crate::verdict::{Outcome, ScenarioVerdict, Verdicts, conclude};
+use crate::verdict::{Outcome, ScenarioVerdict, Standard, Verdicts, conclude};
 use probe::Probed;
 use stage::{Stage, World, base36};
 use stop::Stop;
@@ -70,6 +71,7 @@ pub struct Plan {
     pub repeat: u32,
     pub seed: u64,
     pub strict: bool,
+    pub known: KnownFailures,
     /// The options that a command needs to repeat this run.
     pub reproduce: String,
 }
@@ -116,14 +118,18 @@ pub async fn run(plan: &Plan, interrupt: impl Future<Output = ()>, mut emit: imp
     while let Ok(event) = incoming.try_recv() {
         emit(&event);
     }
-    let verdicts = conclude(&run.verdicts, &plan.protocol.declarations.registry, plan.strict, interrupted);
+    let standard = Standard { registry: &plan.protocol.declarations.registry, strict: plan.strict, known: &plan.known };
+    let verdicts = conclude(&run.verdicts, &standard, interrupted);
     emit(&Event::Finished(Footer {
         at_ms: world.now_ms(),
         exit_code: verdicts.conclusion.exit_code(),
         interrupted,
         notes: run.notes,
         requirements: verdicts.requirements.clone(),
+        counts: verdicts.counts.clone(),
+        known: verdicts.known.clone(),
         scenarios: verdicts.scenarios.clone(),
+        matrix: None,
     }));
     Ok(verdicts)
 }

@@ -1,6 +1,7 @@
 //! What a run looks like: one file per format, each rendered from the events alone.
 
 pub mod jsonl;
+pub mod matrix;
 pub mod progress;
 pub mod terminal;
 pub mod transcript;

@@ -12,7 +12,7 @@ use crate::matcher::Difference;
 use crate::reading::{Fact, Held};
 use crate::requirement::{Level, Requirement, RequirementId};
 use crate::scenario::protocol::Protocol;
-use crate::verdict::{CountsAs, Failure, NearMiss, Outcome, ScenarioVerdict, counts_as};
+use crate::verdict::{CountsAs, Failure, KnownState, KnownVerdict, NearMiss, Outcome, ScenarioVerdict};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
@@ -26,7 +26,6 @@ pub enum Verbosity {
 pub struct Terminal {
     protocol: Arc<Protocol>,
     verbosity: Verbosity,
-    strict: bool,
     header: Option<Header>,
     readings: BTreeMap<String, Held>,
     facts: BTreeMap<String, Fact>,
@@ -46,11 +45,10 @@ const GREEN: Style = AnsiColor::Green.on_default().bold();
 const SHOWN: usize = 2;
 
 impl Terminal {
-    pub fn new(protocol: Arc<Protocol>, verbosity: Verbosity, strict: bool) -> Self {
+    pub fn new(protocol: Arc<Protocol>, verbosity: Verbosity) -> Self {
         Self {
             protocol,
             verbosity,
-            strict,
             header: None,
             readings: BTreeMap::new(),
             facts: BTreeMap::new(),
@@ -79,7 +77,7 @@ impl Terminal {
                 self.verdicts.push((**verdict).clone());
             }
             Event::Finished(footer) => self.footer = Some(footer.clone()),
-            Event::ScenarioStarted { .. } | Event::Step { .. } => {}
+            Event::ScenarioStarted { .. } | Event::Step { .. } | Event::Tried(_) => {}
         }
     }
 
@@ -103,6 +101,7 @@ impl Terminal {
             self.scenarios(out)?;
         }
         self.violations(out, header, footer)?;
+        self.known(out, footer)?;
         if self.verbosity != Verbosity::Quiet {
             self.flaky(out, header, footer)?;
             self.untested(out, footer)?;
@@ -202,8 +201,8 @@ impl Terminal {
         broken.sort_by_key(|requirement| requirement.level);
         let mut told: HashMap<(String, u32), &RequirementId> = HashMap::new();
         for requirement in broken {
-            let counts = counts_as(footer.requirements[&requirement.id], requirement.level, self.strict);
-            if counts == CountsAs::Note {
+            let counts = footer.counts.get(&requirement.id).copied().unwrap_or(CountsAs::Failure);
+            if matches!(counts, CountsAs::Note | CountsAs::Known) {
                 continue;
             }
             let (style, word) = if counts == CountsAs::Failure { (RED, "VIOLATED") } else { (YELLOW, "WARNING") };
@@ -226,6 +225,32 @@ impl Terminal {
             }
             if !others.is_empty() {
                 writeln!(out, "  It is violated in {} more (--verbose shows them): {}", others.len(), others.join(", "))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The list of known failures: what fails as expected, and which entries are wrong.
+    fn known(&self, out: &mut dyn Write, footer: &Footer) -> io::Result<()> {
+        let mut known: Vec<&KnownVerdict> = footer.known.iter().filter(|known| known.state != KnownState::NotPlayed).collect();
+        known.sort_by_key(|known| known.state.is_wrong());
+        if known.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "\nKNOWN FAILURES")?;
+        for known in known {
+            let (style, word) = match known.state {
+                KnownState::Fails | KnownState::NotPlayed => (DIM, "fails, as expected"),
+                KnownState::Passes => (RED, "passes: take the entry out"),
+                KnownState::Expired => (RED, "was to be mended by now"),
+                KnownState::Unmatched => (RED, "is nothing that the suite has"),
+            };
+            let until = known.until.as_ref().map(|until| format!(", until {until}")).unwrap_or_default();
+            let link = known.link.as_ref().map(|link| format!(" <{link}>")).unwrap_or_default();
+            let (what, reason) = (printable(&known.what), printable(&known.reason));
+            writeln!(out, "  {what} {style}{word}{style:#}: {reason}{until}{}", printable(&link))?;
+            if known.state.is_wrong() {
+                writeln!(out, "    {DIM}at {}{DIM:#}", known.place)?;
             }
         }
         Ok(())
@@ -388,14 +413,8 @@ impl Terminal {
     }
 
     fn conclusion(&self, out: &mut dyn Write, footer: &Footer) -> io::Result<()> {
-        let registry = &self.protocol.declarations.registry;
-        let mut counts: HashMap<CountsAs, usize> = HashMap::new();
-        let mut passed = 0;
-        for (id, outcome) in &footer.requirements {
-            passed += usize::from(*outcome == Outcome::Pass);
-            *counts.entry(counts_as(*outcome, registry.level(id), self.strict)).or_default() += 1;
-        }
-        let count = |what: CountsAs| counts.get(&what).copied().unwrap_or(0);
+        let passed = footer.requirements.values().filter(|outcome| **outcome == Outcome::Pass).count();
+        let count = |what: CountsAs| footer.counts.values().filter(|counts| **counts == what).count();
         let (style, word) = match footer.exit_code {
             0 => (GREEN, "CONFORMS"),
             1 => (RED, "DOES NOT CONFORM"),
@@ -410,7 +429,8 @@ impl Terminal {
         if footer.interrupted {
             writeln!(out, "{YELLOW}The run was interrupted; this is what it had found out by then.{YELLOW:#}")?;
         }
-        let untested = footer.requirements.values().filter(|outcome| **outcome == Outcome::CouldNotTest).count();
+        let is_untested = |id: &RequirementId| footer.counts.get(id) != Some(&CountsAs::Known);
+        let untested = footer.requirements.iter().filter(|(id, outcome)| **outcome == Outcome::CouldNotTest && is_untested(id)).count();
         let mut parts = vec![format!("{passed} of {} requirements pass", footer.requirements.len())];
         let mut part = |number: usize, text: &str| {
             if number > 0 {
@@ -419,6 +439,8 @@ impl Terminal {
         };
         part(count(CountsAs::Failure), "violated");
         part(count(CountsAs::Warning), if count(CountsAs::Warning) == 1 { "warning" } else { "warnings" });
+        part(count(CountsAs::Known), "known to fail");
+        part(footer.known.iter().filter(|known| known.state.is_wrong()).count(), "wrong in the list of known failures");
         part(untested, "could not be tested");
         writeln!(out, "{style}{word}{style:#}: {}; {} scenarios in {:.1} s", parts.join(", "), self.verdicts.len(), footer.at_ms / 1000.0)
     }

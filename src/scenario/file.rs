@@ -222,6 +222,9 @@ pub struct ScenarioFile {
     /// Why the scenario is as it is, for its readers.
     #[serde(default)]
     pub notes: Option<String>,
+    /// Why the scenario stays although others catch all that it is known to catch.
+    #[serde(default)]
+    pub stays: Option<String>,
     /// The users; `$ann` is ann's user name on the wire.
     #[serde(default)]
     pub actors: Names,

@@ -104,6 +104,7 @@ impl Lowering<'_> {
             names,
             when,
             alone: file.alone,
+            stays: file.stays.clone(),
             steps,
         };
         if scenario.proves().is_empty() && self.diagnostics.is_empty() {
@@ -125,6 +126,7 @@ impl Lowering<'_> {
             names,
             when: self.conditions(&shape.when),
             alone: false,
+            stays: None,
             steps: self.steps(&shape.steps, &table, &Through::default()),
         }
     }

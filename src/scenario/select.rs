@@ -36,7 +36,7 @@ fn matching(protocol: &Protocol, selectors: &[String]) -> Result<Vec<Vec<usize>>
     selectors
         .iter()
         .map(|selector| {
-            let selecting = Selecting::new(selector)?;
+            let selecting = Selector::new(selector)?;
             let found: Vec<usize> =
                 (0..protocol.scenarios.len()).filter(|index| selecting.matches(protocol, &protocol.scenarios[*index])).collect();
             if found.is_empty() {
@@ -47,24 +47,28 @@ fn matching(protocol: &Protocol, selectors: &[String]) -> Result<Vec<Vec<usize>>
         .collect()
 }
 
-struct Selecting<'a> {
-    text: &'a str,
+/// A name or a glob, in which upper and lower case are the same.
+#[derive(Clone, Debug)]
+pub struct Selector {
+    text: String,
     glob: Option<GlobMatcher>,
 }
 
-impl<'a> Selecting<'a> {
-    fn new(text: &'a str) -> Result<Self, SelectError> {
+impl Selector {
+    /// # Errors
+    /// A glob that is none.
+    pub fn new(text: &str) -> Result<Self, SelectError> {
         let glob = text.contains(['*', '?', '[', '{']).then(|| GlobBuilder::new(text).case_insensitive(true).build());
         match glob.transpose() {
-            Ok(glob) => Ok(Self { text, glob: glob.map(|glob| glob.compile_matcher()) }),
+            Ok(glob) => Ok(Self { text: text.to_owned(), glob: glob.map(|glob| glob.compile_matcher()) }),
             Err(error) => Err(SelectError::Glob { selector: text.to_owned(), message: error.to_string() }),
         }
     }
 
-    fn fits(&self, name: &str) -> bool {
+    pub fn fits(&self, name: &str) -> bool {
         match &self.glob {
             Some(glob) => glob.is_match(name),
-            None => name.eq_ignore_ascii_case(self.text),
+            None => name.eq_ignore_ascii_case(&self.text),
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Scenario {
     pub names: Vec<(String, Template)>,
     pub when: Vec<Condition>,
     pub alone: bool,
+    /// Why it stays although others catch all that it is known to catch.
+    pub stays: Option<String>,
     pub steps: Vec<Step>,
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use chatspec::conformance::target::TargetSpec;
 use chatspec::conformance::{self, Pins, Plan, Timing};
 use chatspec::event::Event;
+use chatspec::known::KnownFailures;
 use chatspec::scenario::protocol::Protocol;
 use chatspec::scenario::select::select;
 use chatspec::verdict::Verdicts;
@@ -77,6 +78,7 @@ pub fn plan(protocol: &Arc<Protocol>, server: &Server, only: &[&str]) -> Plan {
         repeat: 1,
         seed: 1,
         strict: true,
+        known: KnownFailures::default(),
         reproduce: "chatspec check".into(),
     }
 }

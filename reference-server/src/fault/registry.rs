@@ -1,6 +1,7 @@
 //! All faults by name.
 
-use super::{Deviation, area};
+use super::area;
+use crate::deviation::Deviation;
 use std::sync::Arc;
 
 /// What a fault is called, does, and violates.
@@ -44,25 +45,4 @@ static AREAS: &[&[Spec]] = &[
 /// All faults, in the order of the table.
 pub fn all() -> impl Iterator<Item = &'static Spec> {
     AREAS.iter().copied().flatten()
-}
-
-pub(super) fn find(name: &str) -> Option<&'static Spec> {
-    all().find(|spec| spec.name == name)
-}
-
-pub(super) fn nearest(name: &str) -> &'static str {
-    all().min_by_key(|spec| distance(spec.name, name)).map_or("", |spec| spec.name)
-}
-
-fn distance(left: &str, right: &str) -> usize {
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, letter) in left.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], index + 1);
-        for (column, other) in right.bytes().enumerate() {
-            let substituted = diagonal + usize::from(letter != other);
-            diagonal = row[column + 1];
-            row[column + 1] = substituted.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

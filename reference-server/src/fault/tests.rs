@@ -1,6 +1,8 @@
 //! Every fault is put through one long exercise, and must differ from the correct server in what clients see.
 
 use super::*;
+use crate::event::Event;
+use crate::hub::Hub;
 use crate::outbox::Outbox;
 use crate::reading::Readings;
 use crate::request::Request;
@@ -10,6 +12,7 @@ use crate::{Config, Limits};
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 const CAPACITY: usize = 3;
@@ -24,7 +27,7 @@ struct Exercise {
 impl Exercise {
     fn new(fault: Option<Fault>) -> Self {
         let state = State::new(CAPACITY, Readings::default(), Limits::default());
-        let hub = Arc::new(Hub::new(state, Limits::default(), fault));
+        let hub = Arc::new(Hub::new(state, Limits::default(), fault.map(|fault| fault.active())));
         let connections = (0..CONNECTIONS).map(|_| hub.connect()).collect();
         Self { hub, connections, transcript: Vec::new() }
     }

@@ -1,11 +1,11 @@
 //! Faults of `chatroom/create`.
 
+use crate::deviation::look::{answer, crash, reword, says};
+use crate::deviation::{Active, Site};
+use crate::deviation::{Deviation, Waiting, after, before};
 use crate::event::{Event, Outcome};
-use crate::fault::deviation::{Deviation, Waiting, after, before};
-use crate::fault::look::{answer, crash, reword, says};
 use crate::fault::registry::{Spec, spec};
 use crate::fault::rendezvous::Rendezvous;
-use crate::fault::{Fault, Site};
 use crate::hub::Hub;
 use crate::request::{CREATED, EXISTS, INVALID_ROOM, Request};
 use crate::room::Room;
@@ -151,7 +151,7 @@ struct CreateRace {
 }
 
 impl Deviation for CreateRace {
-    fn arrive<'a>(&'a self, hub: &'a Arc<Hub>, fault: &'a Fault, event: &'a Event<'a>) -> Waiting<'a> {
+    fn arrive<'a>(&'a self, hub: &'a Arc<Hub>, fault: &'a Active, event: &'a Event<'a>) -> Waiting<'a> {
         Box::pin(async move {
             let name = created_name(event).filter(|name| !name.is_empty())?;
             let is_free = hub.visit(|state, _| state.room(name).is_none());

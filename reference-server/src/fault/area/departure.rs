@@ -1,9 +1,9 @@
 //! Faults of leaving: the WebSocket `leave`, the leave flow, and connections that vanish.
 
+use crate::deviation::Site;
+use crate::deviation::look::{LATE, answered, delay, edit, field, is_later_other, is_msg, is_user, packet, repeat, reword, sent, withhold};
+use crate::deviation::{Deviation, after, before};
 use crate::event::{Delivery, Event, Outcome};
-use crate::fault::Site;
-use crate::fault::deviation::{Deviation, after, before};
-use crate::fault::look::{LATE, answered, delay, edit, field, is_later_other, is_msg, is_user, packet, repeat, reword, sent, withhold};
 use crate::fault::registry::{Spec, spec};
 use crate::packet::{self as packets, Activity, Kind};
 use crate::request::{LEFT, USER_NOT_EXIST};
@@ -192,7 +192,7 @@ fn follow_the_leavers(test: fn(&serde_json::Value) -> bool) -> Arc<dyn Deviation
         let mut leavers = leavers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut fired = false;
         for delivery in &mut outcome.deliveries {
-            let packet = crate::fault::look::carried(delivery);
+            let packet = crate::deviation::look::carried(delivery);
             let Some(leavers) = leavers.get(field(&packet, "room_name")).filter(|_| test(&packet)) else { continue };
             let more: Vec<_> = leavers.iter().copied().filter(|leaver| !delivery.to.contains(leaver)).collect();
             fired |= !more.is_empty();

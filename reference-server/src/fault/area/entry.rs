@@ -1,9 +1,9 @@
 //! Faults of the WebSocket `join`.
 
-use crate::fault::deviation::{after, before};
-use crate::fault::look::{
+use crate::deviation::look::{
     LATE, carried, delay, edit, edit_for, error, field, is_later_other, is_msg, is_user, packet, repeat, send, sent, withhold,
 };
+use crate::deviation::{after, before};
 use crate::fault::registry::{Spec, spec};
 use crate::packet::Kind;
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! Faults of the documented errors on the WebSocket.
 
+use crate::deviation::look::{carried, cut, edit, error, is_error, json, silence, withhold};
+use crate::deviation::{Deviation, after, before};
 use crate::event::{Delivery, Event, Outcome};
-use crate::fault::deviation::{Deviation, after, before};
-use crate::fault::look::{carried, cut, edit, error, is_error, json, silence, withhold};
 use crate::fault::registry::{Spec, spec};
 use crate::packet::Activity;
 use crate::room::ConnectionId;

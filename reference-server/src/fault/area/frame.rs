@@ -1,9 +1,9 @@
 //! Faults of the WebSocket transport itself.
 
-use crate::fault::Fault;
-use crate::fault::deviation::Deviation;
+use crate::deviation::Active;
+use crate::deviation::Deviation;
 use crate::fault::registry::{Spec, spec};
-use crate::fault::transport::{FrameFilter, RawFrame};
+use crate::transport::{FrameFilter, RawFrame};
 use std::sync::Arc;
 
 const CONTINUATION: u8 = 0x0;
@@ -60,11 +60,11 @@ struct Frames(Change);
 
 struct Filter {
     change: Change,
-    fault: Fault,
+    fault: Active,
 }
 
 impl Deviation for Frames {
-    fn filter(&self, fault: &Fault) -> Option<Box<dyn FrameFilter>> {
+    fn filter(&self, fault: &Active) -> Option<Box<dyn FrameFilter>> {
         Some(Box::new(Filter { change: self.0, fault: fault.clone() }))
     }
 }

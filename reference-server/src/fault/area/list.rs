@@ -1,8 +1,8 @@
 //! Faults of `chatroom/list`.
 
+use crate::deviation::after;
+use crate::deviation::look::{answered, says};
 use crate::event::{Event, Outcome};
-use crate::fault::deviation::after;
-use crate::fault::look::{answered, says};
 use crate::fault::registry::{Spec, spec};
 use crate::request::{FULL_ROOM, LEFT, Request};
 use serde_json::{Map, Value, json};

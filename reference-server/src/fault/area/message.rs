@@ -1,9 +1,9 @@
 //! Faults of `msg` packets.
 
+use crate::deviation::Site;
+use crate::deviation::look::{LATE, cut, delay, edit, edit_for, field, is_later_other, is_msg, is_user, packet, repeat, sent, withhold};
+use crate::deviation::{Deviation, after, before};
 use crate::event::{Delivery, Event, Outcome};
-use crate::fault::Site;
-use crate::fault::deviation::{Deviation, after, before};
-use crate::fault::look::{LATE, cut, delay, edit, edit_for, field, is_later_other, is_msg, is_user, packet, repeat, sent, withhold};
 use crate::fault::registry::{Spec, spec};
 use crate::packet::{self as packets, Kind};
 use crate::room::ConnectionId;
@@ -159,7 +159,7 @@ fn cut_at(text: &str, longest: usize) -> String {
 
 fn widen(outcome: &mut Outcome, to: &HashSet<ConnectionId>) -> bool {
     let mut widened = false;
-    for delivery in outcome.deliveries.iter_mut().filter(|delivery| is_msg(&crate::fault::look::carried(delivery))) {
+    for delivery in outcome.deliveries.iter_mut().filter(|delivery| is_msg(&crate::deviation::look::carried(delivery))) {
         let more: Vec<_> = to.iter().copied().filter(|connection| !delivery.to.contains(connection)).collect();
         widened |= !more.is_empty();
         delivery.to.extend(more);

@@ -1,9 +1,9 @@
 //! Faults with what no honest client sends: text that isn't JSON, wrong types, binary messages.
 
+use crate::deviation::Site;
+use crate::deviation::look::{cut, error, json, silence};
+use crate::deviation::{Deviation, before};
 use crate::event::{Event, Outcome};
-use crate::fault::Site;
-use crate::fault::deviation::{Deviation, before};
-use crate::fault::look::{cut, error, json, silence};
 use crate::fault::registry::{Spec, spec};
 use crate::room::ConnectionId;
 use serde_json::Value;

@@ -1,9 +1,9 @@
 //! Faults of the packets' form, and of relaying what only the server or only a client may send.
 
+use crate::deviation::Site;
+use crate::deviation::look::{edit, edit_for, field, is_error, is_msg, is_user, json, replace};
+use crate::deviation::{after, before};
 use crate::event::{Delivery, Event, Outcome};
-use crate::fault::Site;
-use crate::fault::deviation::{after, before};
-use crate::fault::look::{edit, edit_for, field, is_error, is_msg, is_user, json, replace};
 use crate::fault::registry::{Spec, spec};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;

@@ -1,9 +1,9 @@
 //! Faults of a server that doesn't stand up to slow readers and odd requests.
 
+use crate::deviation::{Active, Site};
+use crate::deviation::{Deviation, Waiting};
 use crate::event::{Event, Outcome};
-use crate::fault::deviation::{Deviation, Waiting};
 use crate::fault::registry::{Spec, spec};
-use crate::fault::{Fault, Site};
 use crate::hub::Hub;
 use axum::Router;
 use axum::extract::Request;
@@ -46,7 +46,7 @@ pub const SPECS: &[Spec] = &[
 struct SlowReaderStallsAll;
 
 impl Deviation for SlowReaderStallsAll {
-    fn arrive<'a>(&'a self, hub: &'a Arc<Hub>, fault: &'a Fault, event: &'a Event<'a>) -> Waiting<'a> {
+    fn arrive<'a>(&'a self, hub: &'a Arc<Hub>, fault: &'a Active, event: &'a Event<'a>) -> Waiting<'a> {
         Box::pin(async move {
             if !matches!(event, Event::Text(..)) {
                 return None;
@@ -90,7 +90,7 @@ struct Requests {
 }
 
 impl Deviation for Requests {
-    fn route(&self, router: Router, fault: &Fault) -> Router {
+    fn route(&self, router: Router, fault: &Active) -> Router {
         let Self { test, reaction } = *self;
         let fault = fault.clone();
         router.layer(from_fn(move |request: Request, next: Next| {

@@ -1,11 +1,11 @@
 //! Faults of `chatroom/room`.
 
+use crate::deviation::look::{answer, answered, crash, reword, room, says};
+use crate::deviation::{Active, Site};
+use crate::deviation::{Deviation, Waiting, after, before};
 use crate::event::{Event, Outcome};
-use crate::fault::deviation::{Deviation, Waiting, after, before};
-use crate::fault::look::{answer, answered, crash, reword, room, says};
 use crate::fault::registry::{Spec, spec};
 use crate::fault::rendezvous::Rendezvous;
-use crate::fault::{Fault, Site};
 use crate::hub::Hub;
 use crate::request::{FULL_ROOM, INVALID_ROOM, INVALID_STATUS, JOINED, LEFT, Request, USER_NOT_EXIST};
 use std::collections::HashSet;
@@ -240,7 +240,7 @@ struct CapacityRace {
 }
 
 impl Deviation for CapacityRace {
-    fn arrive<'a>(&'a self, hub: &'a Arc<Hub>, fault: &'a Fault, event: &'a Event<'a>) -> Waiting<'a> {
+    fn arrive<'a>(&'a self, hub: &'a Arc<Hub>, fault: &'a Active, event: &'a Event<'a>) -> Waiting<'a> {
         Box::pin(async move {
             let (room, user, _) = room(event).filter(|(_, user, status)| !user.is_empty() && *status == "1")?;
             let takes_last_place = hub.visit(|state, _| {

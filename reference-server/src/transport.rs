@@ -1,10 +1,14 @@
-//! The stream under a WebSocket, in which a fault can tamper with the frames that the server reads.
+//! The stream under a WebSocket, in which a deviation can tamper with the frames that the server reads, and decide in which
+//! pieces those that it writes go out.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A frame from a client, unmasked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +38,24 @@ pub trait FrameFilter: Send {
     fn frame(&mut self, frame: RawFrame) -> Option<RawFrame>;
 }
 
-/// A TCP stream; without a filter it passes everything on untouched.
+/// Sees every frame of one connection that the server writes.
+pub trait FrameShaper: Send {
+    /// The bytes that go out in its place, each segment in a write of its own.
+    fn shape(&mut self, frame: RawFrame) -> Vec<Segment>;
+}
+
+/// Bytes of one write, and how long to wait between the write before and this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub pause: Duration,
+    pub bytes: Vec<u8>,
+}
+
+/// A TCP stream; without a filter or a shaper it passes everything on untouched.
 pub struct Transport {
     stream: TcpStream,
     filter: Option<Filter>,
+    shaper: Option<Shaper>,
 }
 
 struct Filter {
@@ -46,12 +64,33 @@ struct Filter {
     filtered: Vec<u8>,
 }
 
+struct Shaper {
+    shaper: Box<dyn FrameShaper>,
+    raw: Vec<u8>,
+    segments: VecDeque<Segment>,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+/// Above this many waiting segments the WebSocket has to wait before it writes more.
+const MOST_SEGMENTS: usize = 64;
+
 impl Transport {
+    #[must_use]
+    pub fn plain(stream: TcpStream) -> Self {
+        Self { stream, filter: None, shaper: None }
+    }
+
     /// `read_ahead` holds the bytes that were read from the stream already.
     #[must_use]
-    pub fn new(stream: TcpStream, filter: Option<Box<dyn FrameFilter>>, read_ahead: &mut Vec<u8>) -> Self {
+    pub fn new(
+        stream: TcpStream,
+        filter: Option<Box<dyn FrameFilter>>,
+        shaper: Option<Box<dyn FrameShaper>>,
+        read_ahead: &mut Vec<u8>,
+    ) -> Self {
         let filter = filter.map(|filter| Filter { filter, raw: std::mem::take(read_ahead), filtered: Vec::new() });
-        Self { stream, filter }
+        let shaper = shaper.map(|shaper| Shaper { shaper, raw: Vec::new(), segments: VecDeque::new(), pause: None });
+        Self { stream, filter, shaper }
     }
 
     /// The socket itself.
@@ -72,8 +111,39 @@ impl Filter {
     }
 }
 
+impl Shaper {
+    fn take(&mut self, bytes: &[u8]) {
+        self.raw.extend(bytes);
+        while let Some((frame, used)) = decode(&self.raw) {
+            self.raw.drain(..used);
+            self.segments.extend(self.shaper.shape(frame));
+        }
+    }
+
+    /// Ready once every segment is written.
+    fn poll_drain(&mut self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(segment) = self.segments.front_mut() {
+            if !segment.pause.is_zero() {
+                let until = Instant::now() + segment.pause;
+                segment.pause = Duration::ZERO;
+                self.pause = Some(Box::pin(sleep_until(until)));
+            }
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(context));
+                self.pause = None;
+            }
+            let written = ready!(Pin::new(&mut *stream).poll_write(context, &segment.bytes))?;
+            segment.bytes.drain(..written);
+            if segment.bytes.is_empty() {
+                self.segments.pop_front();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 /// The first whole frame in `bytes` and its length with the header; none while some of it is missing.
-fn decode(bytes: &[u8]) -> Option<(RawFrame, usize)> {
+pub(crate) fn decode(bytes: &[u8]) -> Option<(RawFrame, usize)> {
     let [head, length, ..] = *bytes else {
         return None;
     };
@@ -93,7 +163,7 @@ fn decode(bytes: &[u8]) -> Option<(RawFrame, usize)> {
     Some((RawFrame { head, masked, payload }, end))
 }
 
-fn encode(frame: &RawFrame, bytes: &mut Vec<u8>) {
+pub(crate) fn encode(frame: &RawFrame, bytes: &mut Vec<u8>) {
     let mask = if frame.masked { 0x80 } else { 0 };
     let length = frame.payload.len();
     bytes.push(frame.head);
@@ -116,7 +186,7 @@ fn encode(frame: &RawFrame, bytes: &mut Vec<u8>) {
 
 impl AsyncRead for Transport {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, filter } = &mut *self;
+        let Self { stream, filter, .. } = &mut *self;
         let Some(filter) = filter else {
             return Pin::new(stream).poll_read(context, buffer);
         };
@@ -140,14 +210,27 @@ impl AsyncRead for Transport {
 
 impl AsyncWrite for Transport {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let Self { stream, shaper, .. } = &mut *self;
+        let Some(shaper) = shaper else {
+            return Pin::new(stream).poll_write(context, bytes);
+        };
+        if shaper.segments.len() >= MOST_SEGMENTS {
+            ready!(shaper.poll_drain(stream, context))?;
+        }
+        shaper.take(bytes);
+        Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let Self { stream, shaper, .. } = &mut *self;
+        if let Some(shaper) = shaper {
+            ready!(shaper.poll_drain(stream, context))?;
+        }
+        Pin::new(stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(context))?;
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

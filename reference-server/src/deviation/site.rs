@@ -1,6 +1,6 @@
 //! Where a deviation happens.
 
-use super::Fault;
+use super::Active;
 use crate::event::Delivery;
 use crate::hub::{Hub, Outboxes};
 use crate::limits::Limits;
@@ -17,12 +17,12 @@ pub struct Site<'a> {
     pub state: &'a mut State,
     pub outboxes: &'a mut Outboxes,
     hub: &'a Arc<Hub>,
-    fault: &'a Fault,
+    active: &'a Active,
 }
 
 impl<'a> Site<'a> {
-    pub(crate) fn new(state: &'a mut State, outboxes: &'a mut Outboxes, hub: &'a Arc<Hub>, fault: &'a Fault) -> Self {
-        Self { state, outboxes, hub, fault }
+    pub(crate) fn new(state: &'a mut State, outboxes: &'a mut Outboxes, hub: &'a Arc<Hub>, active: &'a Active) -> Self {
+        Self { state, outboxes, hub, active }
     }
 
     /// The limits of the correct server.
@@ -32,13 +32,20 @@ impl<'a> Site<'a> {
 
     /// Counts one deviation.
     pub fn fire(&self) {
-        self.fault.fire();
+        self.active.fire();
     }
 
     /// Ends a connection with no goodbye.
     pub fn cut(&self, connection: ConnectionId) {
         if let Some(outbox) = self.outboxes.get(&connection) {
             outbox.end(Ending::Abrupt);
+        }
+    }
+
+    /// Ends a connection with a close frame.
+    pub fn refuse(&self, connection: ConnectionId) {
+        if let Some(outbox) = self.outboxes.get(&connection) {
+            outbox.end(Ending::Refused);
         }
     }
 

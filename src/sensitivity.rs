@@ -1,0 +1,113 @@
+//! The engine that measures the suite: it plays all scenarios against servers of which it is known what is wrong with
+//! them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::StreamExt;
+
+use crate::conformance::target::TargetSpec;
+use crate::conformance::{self, Pins, Plan, Timing};
+use crate::event::{Event, millis};
+use crate::known::KnownFailures;
+use crate::matrix::{Subject, Trial, judge};
+use crate::requirement::RequirementId;
+use crate::scenario::protocol::Protocol;
+use crate::verdict::Outcome;
+
+/// A subject's server that listens.
+pub trait Server {
+    fn target(&self) -> TargetSpec;
+
+    /// What is known of it beforehand.
+    fn pins(&self, subject: &Subject) -> Pins;
+
+    /// Ends it, and tells how often it has deviated.
+    ///
+    /// # Errors
+    /// What went wrong with its process, such as an end before this.
+    fn stop(self) -> impl Future<Output = Result<Option<u64>, String>> + Send;
+}
+
+/// Starts the servers of subjects, each on ports of its own.
+pub trait Laboratory {
+    type Server: Server + Send;
+
+    /// # Errors
+    /// Why it doesn't listen.
+    fn start(&self, subject: &Subject) -> impl Future<Output = Result<Self::Server, String>> + Send;
+}
+
+/// How all trials are made.
+#[derive(Debug)]
+pub struct Setting {
+    pub protocol: Arc<Protocol>,
+    /// The scenarios to play, by their place in the protocol.
+    pub selected: Vec<usize>,
+    pub timing: Timing,
+    /// How many subjects are tried at once.
+    pub at_once: usize,
+    pub seed: u64,
+}
+
+/// Tries all subjects. Each trial is told to `tell` as it ends, and all are returned in the order of the subjects.
+pub async fn run(setting: &Setting, laboratory: &impl Laboratory, subjects: Vec<Subject>, mut tell: impl FnMut(&Trial)) -> Vec<Trial> {
+    let trials = subjects.into_iter().enumerate().map(|(place, subject)| async move { (place, trial(setting, laboratory, subject).await) });
+    let mut trying = futures_util::stream::iter(trials).buffer_unordered(setting.at_once.max(1));
+    let mut done = Vec::new();
+    while let Some((place, trial)) = trying.next().await {
+        tell(&trial);
+        done.push((place, trial));
+    }
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, trial)| trial).collect()
+}
+
+async fn trial(setting: &Setting, laboratory: &impl Laboratory, subject: Subject) -> Trial {
+    let began = Instant::now();
+    let mut violated: BTreeMap<RequirementId, Vec<String>> = BTreeMap::new();
+    let mut troubles = Vec::new();
+    let (mut outcomes, mut fired) = (BTreeMap::new(), None);
+    match laboratory.start(&subject).await {
+        Err(why) => troubles.push(why),
+        Ok(server) => {
+            let plan = Plan {
+                protocol: setting.protocol.clone(),
+                selected: setting.selected.clone(),
+                target: server.target(),
+                timing: setting.timing.clone(),
+                pins: server.pins(&subject),
+                jobs: None,
+                repeat: 1,
+                seed: setting.seed,
+                strict: true,
+                known: KnownFailures::default(),
+                reproduce: String::new(),
+            };
+            let verdicts = conformance::run(&plan, std::future::pending(), |event| {
+                let Event::ScenarioFinished(verdict) = event else {
+                    return;
+                };
+                for (id, _) in verdict.requirements.iter().filter(|(_, outcome)| **outcome == Outcome::Fail) {
+                    violated.entry(id.clone()).or_default().push(verdict.scenario.clone());
+                }
+                if verdict.outcome == Outcome::Error {
+                    troubles.push(format!("{}: {}", verdict.scenario, verdict.why.as_deref().unwrap_or("chatspec itself failed")));
+                }
+            });
+            match verdicts.await {
+                Ok(verdicts) => outcomes = verdicts.requirements,
+                Err(error) => troubles.push(error.to_string()),
+            }
+            match server.stop().await {
+                Ok(count) => fired = count,
+                Err(why) => troubles.push(why),
+            }
+        }
+    }
+    violated.values_mut().for_each(|scenarios| scenarios.sort());
+    let untested = outcomes.iter().filter(|(_, outcome)| **outcome == Outcome::CouldNotTest).map(|(id, _)| id.clone()).collect();
+    let judgement = judge(&subject, &outcomes, fired, !troubles.is_empty());
+    Trial { subject, judgement, fired, violated, untested, troubles, took_ms: millis(began.elapsed()) }
+}
