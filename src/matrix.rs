@@ -84,18 +84,13 @@ impl Judgement {
 }
 
 /// Judges a run of the suite against a subject. A kill is the outcome fail under the subject's own requirement; an error of
-/// the harness, or that nothing could be tested, is none.
-pub fn judge(subject: &Subject, outcomes: &BTreeMap<RequirementId, Outcome>, fired: Option<u64>, troubled: bool) -> Judgement {
-    if troubled {
-        return Judgement::Failed;
-    }
+/// the harness, or that nothing could be tested, is none. A server that does nothing wrong must be found to conform.
+pub fn judge(subject: &Subject, outcomes: &BTreeMap<RequirementId, Outcome>, conforms: bool, fired: Option<u64>) -> Judgement {
     match &subject.kind {
         Kind::Fault { requirement, .. } if outcomes.get(requirement) == Some(&Outcome::Fail) => Judgement::Killed,
         Kind::Fault { .. } if fired == Some(0) => Judgement::Unreached,
         Kind::Fault { .. } => Judgement::Unnoticed,
-        Kind::Plain | Kind::Variant if outcomes.values().all(|outcome| matches!(outcome, Outcome::Pass | Outcome::Skipped)) => {
-            Judgement::Passed
-        }
+        Kind::Plain | Kind::Variant if conforms => Judgement::Passed,
         Kind::Plain | Kind::Variant => Judgement::Accused,
     }
 }
@@ -222,7 +217,7 @@ mod tests {
 
     fn trial(subject: Subject, violated: &[(&str, &[&str])]) -> Trial {
         let outcomes = violated.iter().map(|(id, _)| (RequirementId::new(id), Outcome::Fail)).collect();
-        let judgement = judge(&subject, &outcomes, Some(1), false);
+        let judgement = judge(&subject, &outcomes, false, Some(1));
         let violated = violated.iter().map(|(id, cases)| (RequirementId::new(id), cases.iter().map(|case| (*case).into()).collect()));
         Trial { subject, judgement, fired: Some(1), violated: violated.collect(), untested: Vec::new(), troubles: Vec::new(), took_ms: 0.0 }
     }
@@ -231,12 +226,11 @@ mod tests {
     fn a_kill_is_a_failure_under_the_requirement_that_is_broken() {
         let outcomes = |outcome| [(RequirementId::new("A"), outcome), (RequirementId::new("B"), Outcome::Fail)].into_iter().collect();
         let subject = fault("f", "A");
-        assert_eq!(judge(&subject, &outcomes(Outcome::Fail), Some(3), false), Judgement::Killed);
-        assert_eq!(judge(&subject, &outcomes(Outcome::CouldNotTest), Some(3), false), Judgement::Unnoticed);
-        assert_eq!(judge(&subject, &outcomes(Outcome::Error), Some(0), false), Judgement::Unreached);
-        assert_eq!(judge(&subject, &outcomes(Outcome::Fail), Some(3), true), Judgement::Failed);
+        assert_eq!(judge(&subject, &outcomes(Outcome::Fail), false, Some(3)), Judgement::Killed);
+        assert_eq!(judge(&subject, &outcomes(Outcome::CouldNotTest), false, Some(3)), Judgement::Unnoticed);
+        assert_eq!(judge(&subject, &outcomes(Outcome::Error), false, Some(0)), Judgement::Unreached);
         let plain = Subject { kind: Kind::Plain, ..fault("plain", "A") };
-        assert_eq!(judge(&plain, &outcomes(Outcome::Pass), None, false), Judgement::Accused);
+        assert_eq!(judge(&plain, &outcomes(Outcome::Pass), false, None), Judgement::Accused);
     }
 
     #[test]

@@ -11,10 +11,10 @@ use crate::conformance::target::TargetSpec;
 use crate::conformance::{self, Pins, Plan, Timing};
 use crate::event::{Event, millis};
 use crate::known::KnownFailures;
-use crate::matrix::{Subject, Trial, judge};
+use crate::matrix::{Judgement, Subject, Trial, judge};
 use crate::requirement::RequirementId;
 use crate::scenario::protocol::Protocol;
-use crate::verdict::Outcome;
+use crate::verdict::{Conclusion, Outcome};
 
 /// A subject's server that listens.
 pub trait Server {
@@ -68,7 +68,7 @@ async fn trial(setting: &Setting, laboratory: &impl Laboratory, subject: Subject
     let began = Instant::now();
     let mut violated: BTreeMap<RequirementId, Vec<String>> = BTreeMap::new();
     let mut troubles = Vec::new();
-    let (mut outcomes, mut fired) = (BTreeMap::new(), None);
+    let (mut outcomes, mut conforms, mut fired) = (BTreeMap::new(), false, None);
     match laboratory.start(&subject).await {
         Err(why) => troubles.push(why),
         Ok(server) => {
@@ -83,6 +83,7 @@ async fn trial(setting: &Setting, laboratory: &impl Laboratory, subject: Subject
                 seed: setting.seed,
                 strict: true,
                 known: KnownFailures::default(),
+                transcripts: false,
                 reproduce: String::new(),
             };
             let verdicts = conformance::run(&plan, std::future::pending(), |event| {
@@ -97,7 +98,10 @@ async fn trial(setting: &Setting, laboratory: &impl Laboratory, subject: Subject
                 }
             });
             match verdicts.await {
-                Ok(verdicts) => outcomes = verdicts.requirements,
+                Ok(verdicts) => {
+                    conforms = verdicts.conclusion == Conclusion::Conforms;
+                    outcomes = verdicts.requirements;
+                }
                 Err(error) => troubles.push(error.to_string()),
             }
             match server.stop().await {
@@ -108,6 +112,6 @@ async fn trial(setting: &Setting, laboratory: &impl Laboratory, subject: Subject
     }
     violated.values_mut().for_each(|scenarios| scenarios.sort());
     let untested = outcomes.iter().filter(|(_, outcome)| **outcome == Outcome::CouldNotTest).map(|(id, _)| id.clone()).collect();
-    let judgement = judge(&subject, &outcomes, fired, !troubles.is_empty());
+    let judgement = if troubles.is_empty() { judge(&subject, &outcomes, conforms, fired) } else { Judgement::Failed };
     Trial { subject, judgement, fired, violated, untested, troubles, took_ms: millis(began.elapsed()) }
 }

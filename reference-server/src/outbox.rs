@@ -42,13 +42,14 @@ struct Queue {
     most_messages: usize,
     most_bytes: usize,
     ending: Option<Ending>,
+    last_words: bool,
 }
 
 impl Outbox {
     #[must_use]
     pub fn new(most_messages: usize, most_bytes: usize) -> Self {
         Self {
-            queue: Mutex::new(Queue { messages: VecDeque::new(), bytes: 0, most_messages, most_bytes, ending: None }),
+            queue: Mutex::new(Queue { messages: VecDeque::new(), bytes: 0, most_messages, most_bytes, ending: None, last_words: false }),
             filled: Notify::new(),
             ended: Notify::new(),
         }
@@ -98,6 +99,18 @@ impl Outbox {
                 None => self.ended.notified().await,
             }
         }
+    }
+
+    /// Lets what is queued be the last that is sent.
+    pub(crate) fn end_when_empty(&self) {
+        self.lock().last_words = true;
+        self.filled.notify_one();
+    }
+
+    /// Whether the last that is to be sent was taken.
+    pub(crate) fn has_said_all(&self) -> bool {
+        let queue = self.lock();
+        queue.last_words && queue.messages.is_empty()
     }
 
     /// How many messages wait.

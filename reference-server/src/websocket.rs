@@ -141,6 +141,9 @@ async fn write(sink: &mut SplitSink<Socket, Message>, outbox: &Outbox, stall: Du
             Ok(Err(error)) => return end_after(&error),
             Err(_) => return End::Stalled,
         }
+        if outbox.has_said_all() {
+            return End::EndedByServer(Ending::Abrupt);
+        }
     }
 }
 

@@ -91,6 +91,7 @@ pub async fn run(args: CheckArgs) -> Ended {
         seed,
         strict: args.strict,
         known: expected.as_ref().map(|expected| expected.known.clone()).unwrap_or_default(),
+        transcripts: true,
         reproduce: reproduce(&args, &target.options, seed),
     };
     let verbosity = match (args.quiet, args.verbose) {

@@ -40,20 +40,22 @@ pub async fn exchange(stage: &Stage, step: &Step, call: &Call, company: Company)
         Company::Burst => client.send_in_burst(&request, timeout).await,
     };
     let actor = stage.actors[call.actor].name.clone();
-    stage.world.emit(Event::Exchange(Exchange {
-        at_ms: stage.world.at_ms(sent),
-        took_ms: millis(sent.elapsed()),
-        scenario: stage.scenario.to_string(),
-        run: stage.run,
-        actor: actor.clone(),
-        method: request.method.clone(),
-        url: request.url.clone(),
-        body: request.body.as_deref().map(Record::new),
-        status: result.as_ref().ok().map(|answer| answer.status),
-        headers: result.as_ref().map(|answer| answer.headers.clone()).unwrap_or_default(),
-        answer: result.as_ref().ok().map(|answer| Record::new(&answer.body)),
-        failure: result.as_ref().err().map(ToString::to_string),
-    }));
+    if stage.world.transcripts {
+        stage.world.emit(Event::Exchange(Exchange {
+            at_ms: stage.world.at_ms(sent),
+            took_ms: millis(sent.elapsed()),
+            scenario: stage.scenario.to_string(),
+            run: stage.run,
+            actor: actor.clone(),
+            method: request.method.clone(),
+            url: request.url.clone(),
+            body: request.body.as_deref().map(Record::new),
+            status: result.as_ref().ok().map(|answer| answer.status),
+            headers: result.as_ref().map(|answer| answer.headers.clone()).unwrap_or_default(),
+            answer: result.as_ref().ok().map(|answer| Record::new(&answer.body)),
+            failure: result.as_ref().err().map(ToString::to_string),
+        }));
+    }
     result.map_err(|failure| {
         let kind = match failure {
             HttpFailure::Refused => StopKind::Absent,

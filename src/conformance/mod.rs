@@ -72,6 +72,8 @@ pub struct Plan {
     pub seed: u64,
     pub strict: bool,
     pub known: KnownFailures,
+    /// Whether exchanges and frames are told as events.
+    pub transcripts: bool,
     /// The options that a command needs to repeat this run.
     pub reproduce: String,
 }
@@ -91,6 +93,7 @@ pub async fn run(plan: &Plan, interrupt: impl Future<Output = ()>, mut emit: imp
         timing: plan.timing.clone(),
         start: Instant::now(),
         events,
+        transcripts: plan.transcripts,
         nonce: base36(rand::random_range(36_u64.pow(4)..36_u64.pow(5))),
         stages: AtomicU64::new(1),
         tokens: AtomicU64::new(1),
@@ -211,13 +214,15 @@ impl Run<'_> {
     }
 
     /// Every repetition of every selected scenario, in an order that the seed decides: a suite whose verdicts depend on
-    /// the order would be found out.
+    /// the order would be found out. One area comes after the other, since what a target shows of all that others have left
+    /// behind is long in the end.
     fn order(&self) -> Vec<(usize, u32)> {
         let mut random = rand::rngs::StdRng::seed_from_u64(self.plan.seed);
         let mut order = Vec::new();
         for repetition in 1..=self.plan.repeat {
             let mut round: Vec<(usize, u32)> = self.plan.selected.iter().map(|index| (*index, repetition)).collect();
             round.shuffle(&mut random);
+            round.sort_by_key(|(index, _)| &self.plan.protocol.scenarios[*index].area);
             order.extend(round);
         }
         order

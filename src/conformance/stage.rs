@@ -32,6 +32,8 @@ pub struct World {
     /// The start of the run, from which all times are counted.
     pub start: Instant,
     pub events: UnboundedSender<Event>,
+    /// Whether exchanges and frames are told too.
+    pub transcripts: bool,
     /// Fresh in each run, so that names on the wire were never used before.
     pub nonce: String,
     /// How many stages were set up.
@@ -336,6 +338,9 @@ impl Stage {
         let (world, scenario, run, actor) = (self.world.clone(), self.scenario.to_string(), self.run, actor.to_owned());
         let prefix = world.token_prefix();
         Arc::new(move |incoming| {
+            if !world.transcripts {
+                return;
+            }
             let (kind, payload) = match incoming {
                 Incoming::Text(text) => ("text", Some(text.as_bytes())),
                 Incoming::Binary(bytes) => ("binary", Some(&bytes[..])),
@@ -363,6 +368,9 @@ impl Stage {
 
     /// Logs something that an actor sends or that happens to it.
     pub fn log(&self, actor: &str, direction: Direction, kind: &str, payload: Option<&[u8]>) {
+        if !self.world.transcripts {
+            return;
+        }
         self.world.emit(Event::Frame(Frame {
             at_ms: self.world.now_ms(),
             scenario: self.scenario.to_string(),

@@ -78,6 +78,7 @@ pub fn plan(protocol: &Arc<Protocol>, server: &Server, only: &[&str]) -> Plan {
         repeat: 1,
         seed: 1,
         strict: true,
+        transcripts: true,
         known: KnownFailures::default(),
         reproduce: "chatspec check".into(),
     }

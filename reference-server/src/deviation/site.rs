@@ -10,8 +10,6 @@ use crate::state::State;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-const GRACE: Duration = Duration::from_millis(50);
-
 /// What a deviation can reach while an event is dealt with, under the hub's lock.
 pub struct Site<'a> {
     pub state: &'a mut State,
@@ -50,14 +48,12 @@ impl<'a> Site<'a> {
     }
 
     /// Ends a connection with no goodbye, once what it is being sent is out.
-    pub fn cut_later(&self, connection: ConnectionId) {
-        if let Some(outbox) = self.outboxes.get(&connection) {
-            let outbox = Arc::clone(outbox);
-            tokio::spawn(async move {
-                tokio::time::sleep(GRACE).await;
-                outbox.end(Ending::Abrupt);
-            });
-        }
+    pub fn cut_after_last_words(&self, connection: ConnectionId) {
+        let hub = Arc::clone(self.hub);
+        // The lock is free again once this event's messages are queued.
+        tokio::spawn(async move {
+            hub.visit(|_, outboxes| outboxes.get(&connection).map(|outbox| outbox.end_when_empty()));
+        });
     }
 
     /// Changes the state when the delay has passed.

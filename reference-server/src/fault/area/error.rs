@@ -125,7 +125,7 @@ pub const SPECS: &[Spec] = &[
         after(|site, event, outcome| {
             let culprit = event.connection().filter(|_| outcome.deliveries.iter().any(|sent| is_error(&carried(sent))));
             let Some(culprit) = culprit else { return false };
-            site.cut_later(culprit);
+            site.cut_after_last_words(culprit);
             true
         })
     }),
@@ -138,7 +138,7 @@ pub const SPECS: &[Spec] = &[
             let count = errors.entry(culprit).or_default();
             *count += 1;
             if *count == 3 {
-                site.cut_later(culprit);
+                site.cut_after_last_words(culprit);
             }
             *count == 3
         })
