@@ -2,8 +2,9 @@
 //! footer last, so that a truncated log can't look complete.
 
 use std::collections::BTreeMap;
+use std::io::BufRead;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::matrix::{Summary, Trial};
@@ -14,7 +15,7 @@ use crate::verdict::{CountsAs, KnownVerdict, Outcome, ScenarioVerdict};
 /// The version of the log's form; it rises when a reader of the old form would misread the new one.
 pub const LOG_VERSION: u32 = 1;
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     Started(Header),
@@ -40,7 +41,7 @@ pub enum Event {
         run: u32,
         place: String,
         outcome: Outcome,
-        #[serde(skip_serializing_if = "String::is_empty")]
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         note: String,
     },
     ScenarioFinished(Box<ScenarioVerdict>),
@@ -49,7 +50,7 @@ pub enum Event {
     Finished(Footer),
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Header {
     pub log_version: u32,
     /// The version of chatspec.
@@ -66,21 +67,50 @@ pub struct Header {
     pub scenarios: usize,
     pub repeat: u32,
     pub strict: bool,
+    /// What every name on the wire of this run holds, and no other run's.
+    pub nonce: String,
+    /// What the command was given.
+    pub given: Given,
     /// The rest of the command that repeats this run, for the line that reproduces a failure.
     pub reproduce: String,
 }
 
-#[derive(Clone, Debug, Default, Serialize)]
+/// What a command was given about its target and its suite, so that it can be given again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Given {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ws: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readings: Vec<String>,
+    /// The names of headers; their values may be secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
+    /// The folder of the scenarios.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scenarios: Option<String>,
+    /// How long each wait may take, in milliseconds.
+    pub timeout_ms: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub within: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TargetShown {
     pub http: String,
     pub ws: String,
     /// What the user should know of how these came about.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
 /// An HTTP request and what came of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Exchange {
     /// When the request was sent.
     pub at_ms: f64,
@@ -90,21 +120,21 @@ pub struct Exchange {
     pub actor: String,
     pub method: String,
     pub url: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Record>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Record>,
     /// Why there is no answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
 }
 
 /// Something that went over, or happened to, a connection.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Frame {
     pub at_ms: f64,
     pub scenario: String,
@@ -113,14 +143,14 @@ pub struct Frame {
     pub direction: Direction,
     /// `text`, `binary`, `ping`, `pong`, `close`, `bytes`, `connect`, `end`, …
     pub kind: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Record>,
     /// It belongs to a fence.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fence: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     Sent,
@@ -130,7 +160,7 @@ pub enum Direction {
 }
 
 /// A payload, whole where it is short, else its length, hash and ends.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Record {
     Whole(String),
@@ -162,24 +192,83 @@ impl Record {
     }
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Footer {
     pub at_ms: f64,
     pub exit_code: u8,
     pub interrupted: bool,
     /// Why the run says less than it might: the time ran out, nobody answered.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     pub requirements: BTreeMap<RequirementId, Outcome>,
     /// What each requirement's outcome counts as in this run.
     pub counts: BTreeMap<RequirementId, CountsAs>,
     /// What became of the list of known failures.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known: Vec<KnownVerdict>,
     pub scenarios: BTreeMap<String, Outcome>,
     /// What the suite is worth, where that was measured.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matrix: Option<Summary>,
+}
+
+/// A whole log.
+#[derive(Clone, Debug)]
+pub struct Log {
+    pub header: Header,
+    /// All events but the first and the last.
+    pub events: Vec<Event>,
+    pub footer: Footer,
+}
+
+/// A log that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    #[error("it can't be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+    #[error("line {line} is no event of a log: {why}")]
+    NoEvent { line: usize, why: String },
+    #[error("it is a log of version {found}; this chatspec reads version {LOG_VERSION}")]
+    Version { found: u64 },
+    #[error("it doesn't begin with a log's header")]
+    Headless,
+    #[error("it has no footer: the run that wrote it didn't come to its end")]
+    Truncated,
+}
+
+impl Log {
+    /// Reads a whole log.
+    ///
+    /// # Errors
+    /// What isn't a log, isn't whole, or is of another version.
+    pub fn read(input: impl BufRead) -> Result<Self, LogError> {
+        let mut events = Vec::new();
+        for (index, line) in input.lines().enumerate() {
+            let line = line?;
+            let no_event = |error: serde_json::Error| LogError::NoEvent { line: index + 1, why: error.to_string() };
+            if index == 0 {
+                let header: serde_json::Value = serde_json::from_str(&line).map_err(no_event)?;
+                let version = header["log_version"].as_u64().ok_or(LogError::Headless)?;
+                if version != u64::from(LOG_VERSION) {
+                    return Err(LogError::Version { found: version });
+                }
+            }
+            match serde_json::from_str(&line) {
+                Ok(event) => events.push(event),
+                // The last line of a run that was killed may be half a line.
+                Err(error) if error.is_eof() => return Err(LogError::Truncated),
+                Err(error) => return Err(no_event(error)),
+            }
+        }
+        let mut events = events.into_iter();
+        let Some(Event::Started(header)) = events.next() else {
+            return Err(LogError::Headless);
+        };
+        let Some(Event::Finished(footer)) = events.next_back() else {
+            return Err(LogError::Truncated);
+        };
+        Ok(Self { header, events: events.collect(), footer })
+    }
 }
 
 /// Milliseconds with three decimals: enough for a reader, and short in a log.
@@ -190,6 +279,43 @@ pub fn millis(duration: std::time::Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn log(lines: &str) -> Result<Log, LogError> {
+        Log::read(lines.as_bytes())
+    }
+
+    #[test]
+    fn a_log_is_read_whole_or_not_at_all() {
+        let header = Event::Started(Header {
+            log_version: LOG_VERSION,
+            version: "0".into(),
+            command: "check".into(),
+            target: TargetShown::default(),
+            protocol: "p".into(),
+            suite: "0".into(),
+            seed: 7,
+            started: "2027-01-31T00:00:00Z".into(),
+            scenarios: 1,
+            repeat: 1,
+            strict: false,
+            nonce: "n0n".into(),
+            given: Given { timeout_ms: 3000, ..Given::default() },
+            reproduce: String::new(),
+        });
+        let step =
+            Event::Step { at_ms: 1.5, scenario: "s".into(), run: 1, place: "p:1:1".into(), outcome: Outcome::Pass, note: String::new() };
+        let footer = Event::Finished(Footer { requirements: [(RequirementId::new("A-1"), Outcome::Fail)].into(), ..Footer::default() });
+        let text: Vec<String> = [&header, &step, &footer].map(|event| serde_json::to_string(event).expect("it is JSON")).into();
+
+        let read = log(&text.join("\n")).expect("a whole log");
+        assert_eq!((read.header.seed, read.events.len(), read.footer.requirements.len()), (7, 1, 1));
+        assert!(matches!(log(&text[..2].join("\n")), Err(LogError::Truncated)));
+        assert!(matches!(log(&[&text[0], &text[1], &text[2][..30]].map(String::from).join("\n")), Err(LogError::Truncated)));
+        assert!(matches!(log(&text[1..].join("\n")), Err(LogError::Headless)));
+        assert!(matches!(log(&text.join("\n").replace("\"log_version\":1", "\"log_version\":99")), Err(LogError::Version { found: 99 })));
+        assert!(matches!(log("hello"), Err(LogError::NoEvent { line: 1, .. })));
+        assert!(matches!(log(""), Err(LogError::Headless)));
+    }
 
     #[test]
     fn a_long_payload_is_kept_by_its_length_hash_and_ends() {

@@ -1,6 +1,6 @@
 //! Holds what was observed against what is expected: bindings for the steps that follow, or what differs.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::scenario::pattern::{Comparison, Pattern, Type, describe, shorten, type_name};
@@ -10,7 +10,7 @@ use crate::scenario::template::{Reference, Scope, Template, Unbound, as_text};
 pub type Bindings = Vec<(String, Value)>;
 
 /// Where and how a value differs from what is expected.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
     /// The place within the value: `data.msg`, `rooms[2].name`; empty for the value itself.
     pub path: String,

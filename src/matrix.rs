@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::requirement::RequirementId;
 use crate::verdict::Outcome;
 
 /// A server of which it is known what is right and wrong with it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Subject {
     pub name: String,
     /// What it does, in one line.
@@ -18,7 +18,7 @@ pub struct Subject {
     pub kind: Kind,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Kind {
     /// It does nothing wrong and nothing odd.
@@ -30,26 +30,26 @@ pub enum Kind {
 }
 
 /// What the suite said of a subject.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Trial {
     pub subject: Subject,
     pub judgement: Judgement,
     /// How often it deviated; `None` where it doesn't count that.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fired: Option<u64>,
     /// The requirements that failed, each with the scenarios that failed it.
     pub violated: BTreeMap<RequirementId, Vec<String>>,
     /// The requirements that neither failed nor could be tested.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untested: Vec<RequirementId>,
     /// What went wrong with the harness or the server's process.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub troubles: Vec<String>,
     pub took_ms: f64,
 }
 
 /// What a trial says of the suite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Judgement {
     /// A fault was reported under the requirement that it violates.
@@ -118,7 +118,7 @@ impl Trial {
 }
 
 /// A scenario with all its cases, and what would be missed without it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Worth {
     pub scenario: String,
     /// How many faults it reports under their own requirement.
@@ -126,7 +126,7 @@ pub struct Worth {
     /// The faults that no other scenario reports so.
     pub alone: Vec<String>,
     /// Why it stays although other scenarios report all of that too, where its author says so.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stays: Option<String>,
 }
 
@@ -163,7 +163,7 @@ pub fn worth(trials: &[Trial], scenarios: &BTreeMap<String, Option<String>>) -> 
 }
 
 /// The figures of a whole matrix.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     pub faults: usize,
     pub killed: usize,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::requirement::RequirementId;
@@ -19,7 +19,7 @@ pub struct Reading {
 }
 
 /// What is known of one reading of one target.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "how", rename_all = "kebab-case")]
 pub enum Held {
     /// Found by probing: the values that hold, at least one.
@@ -42,7 +42,7 @@ impl Held {
 }
 
 /// A fact about a target.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "how", content = "value", rename_all = "kebab-case")]
 pub enum Fact {
     Number(u64),
@@ -66,7 +66,7 @@ impl Fact {
 }
 
 /// The readings and facts of one target, as found or pinned.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Findings {
     pub readings: BTreeMap<String, Held>,
     pub facts: BTreeMap<String, Fact>,

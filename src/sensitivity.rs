@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 
 use crate::conformance::target::TargetSpec;
 use crate::conformance::{self, Pins, Plan, Timing};
-use crate::event::{Event, millis};
+use crate::event::{Event, Given, millis};
 use crate::known::KnownFailures;
 use crate::matrix::{Judgement, Subject, Trial, judge};
 use crate::requirement::RequirementId;
@@ -84,6 +84,7 @@ async fn trial(setting: &Setting, laboratory: &impl Laboratory, subject: Subject
                 strict: true,
                 known: KnownFailures::default(),
                 transcripts: false,
+                given: Given::default(),
                 reproduce: String::new(),
             };
             let verdicts = conformance::run(&plan, std::future::pending(), |event| {

@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use chatspec::event::{Direction, Event, Exchange, Footer, Frame, Header, Record, TargetShown};
+use chatspec::event::{Direction, Event, Exchange, Footer, Frame, Given, Header, Record, TargetShown};
 use chatspec::matcher::Difference;
 use chatspec::reading::{Fact, Held};
 use chatspec::report::terminal::{Terminal, Verbosity};
@@ -32,6 +32,8 @@ fn header() -> Event {
         scenarios: 3,
         repeat: 1,
         strict: false,
+        nonce: "n0n".into(),
+        given: Given::default(),
         reproduce: "chatspec check --http http://127.0.0.1:7000/ --ws ws://127.0.0.1:7001/ --seed 7".into(),
     })
 }

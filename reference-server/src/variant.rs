@@ -75,9 +75,7 @@ static SPECS: &[Spec] = &[
     behaves("closes-instead", "a malformed packet, or a join that can't be, ends the connection with a close frame", || {
         silent::with(silent::close)
     }),
-    behaves("ignores-instead", "a packet that is refused by none of the documented errors is ignored", || {
-        silent::with(silent::ignore)
-    }),
+    behaves("ignores-instead", "a packet that is refused by none of the documented errors is ignored", || silent::with(silent::ignore)),
     behaves("crowd", "other users come, chat and go in other rooms all the time", crowd::crowd),
     is_set("capacity-2", "a room has two places", |config| config.capacity = 2),
     is_set("capacity-3", "a room has three places", |config| config.capacity = 3),

@@ -11,10 +11,12 @@ use super::suite::SuiteArgs;
 use super::target::{TargetArgs, quote, waits};
 use super::{Ended, Usage};
 use crate::conformance::{self, Plan, Timing};
+use crate::event::Given;
 use crate::report::jsonl::JsonLines;
 use crate::report::progress::Progress;
 use crate::report::terminal::{Terminal, Verbosity};
 use crate::scenario::select::select;
+use crate::verdict::Verdicts;
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -76,7 +78,7 @@ pub async fn run(args: CheckArgs) -> Ended {
     let protocol = Arc::new(args.suite.load()?);
     let selected = select(&protocol, &args.only, &args.skip).map_err(|error| Usage(error.to_string()))?;
     let timing = Timing { timeout: args.timeout, max_time: args.max_time, within: waits(&args.within, &protocol)? };
-    let mut json = args.json.as_deref().map(JsonLines::create).transpose().map_err(|error| Usage(error.to_string()))?;
+    let json = args.json.as_deref().map(JsonLines::create).transpose().map_err(|error| Usage(error.to_string()))?;
     let expected = args.expected.as_deref().map(|path| Expected::open(path, &protocol, args.update_expected)).transpose()?;
     let target = args.target.resolve(&protocol).await?;
     let seed = args.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
@@ -92,6 +94,7 @@ pub async fn run(args: CheckArgs) -> Ended {
         strict: args.strict,
         known: expected.as_ref().map(|expected| expected.known.clone()).unwrap_or_default(),
         transcripts: true,
+        given: given(&args),
         reproduce: reproduce(&args, &target.options, seed),
     };
     let verbosity = match (args.quiet, args.verbose) {
@@ -99,7 +102,16 @@ pub async fn run(args: CheckArgs) -> Ended {
         (_, true) => Verbosity::Verbose,
         _ => Verbosity::Normal,
     };
-    let mut terminal = Terminal::new(protocol, verbosity);
+    let verdicts = play(&plan, verbosity, json).await?;
+    match expected.filter(|_| args.update_expected) {
+        Some(expected) => expected.update(&verdicts),
+        None => Ok(verdicts.conclusion.exit_code()),
+    }
+}
+
+/// Plays a plan and shows it on the terminal, and in the log where there is one.
+pub async fn play(plan: &Plan, verbosity: Verbosity, mut json: Option<JsonLines>) -> anyhow::Result<Verdicts> {
+    let mut terminal = Terminal::new(plan.protocol.clone(), verbosity);
     let mut progress = Progress::new(verbosity == Verbosity::Quiet);
     // Registered before anything is told: whoever has read a line may interrupt.
     let mut signal = std::pin::pin!(tokio::signal::ctrl_c());
@@ -114,7 +126,7 @@ pub async fn run(args: CheckArgs) -> Ended {
             std::future::pending::<()>().await;
         }
     };
-    let verdicts = conformance::run(&plan, interrupt, |event| {
+    let verdicts = conformance::run(plan, interrupt, |event| {
         progress.event(event);
         terminal.event(event);
         if let Some(json) = &mut json {
@@ -123,14 +135,25 @@ pub async fn run(args: CheckArgs) -> Ended {
     })
     .await?;
     progress.clear();
-    let mut stdout = anstream::stdout().lock();
-    terminal.finish(&mut stdout)?;
+    terminal.finish(&mut anstream::stdout().lock())?;
     if let Some(json) = json {
         json.finish()?;
     }
-    match expected.filter(|_| args.update_expected) {
-        Some(expected) => expected.update(&verdicts),
-        None => Ok(verdicts.conclusion.exit_code()),
+    Ok(verdicts)
+}
+
+/// What the run was given, for a log from which it can be played again.
+fn given(args: &CheckArgs) -> Given {
+    Given {
+        http: args.target.http.clone(),
+        ws: args.target.ws.clone(),
+        capacity: args.target.capacity,
+        readings: args.target.reading.clone(),
+        headers: args.target.header.iter().filter_map(|header| header.split_once(':')).map(|(name, _)| name.to_owned()).collect(),
+        insecure: args.target.insecure,
+        scenarios: args.suite.scenarios.as_ref().map(|dir| dir.display().to_string()),
+        timeout_ms: u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX),
+        within: args.within.clone(),
     }
 }
 

@@ -5,7 +5,10 @@ mod expected;
 mod explain;
 mod lint;
 mod list;
+mod log;
 mod own_server;
+mod replay;
+mod repro;
 mod schema;
 mod sensitivity;
 mod suite;
@@ -32,6 +35,16 @@ enum Command {
         after_help = "Examples:\n  chatspec check --http http://127.0.0.1:5000 --ws ws://127.0.0.1:2333\n  chatspec check --http http://127.0.0.1:5000 --only JOIN-3 --verbose\n\nExit codes: 0 conforms, 1 a violation, 2 wrong usage, 3 inconclusive (nobody answers, or a MUST could not be tested), 4 a fault of chatspec, 130 interrupted"
     )]
     Check(Box<check::CheckArgs>),
+    /// Play a scenario of an earlier run again, from the run's log
+    #[command(
+        after_help = "Examples:\n  chatspec check --http http://127.0.0.1:5000 --json run.jsonl\n  chatspec replay run.jsonl join.members-are-told\n\nExit codes: 0 it passes, 1 it fails, 2 wrong usage or an unusable log, 3 it could not be tested"
+    )]
+    Replay(Box<replay::ReplayArgs>),
+    /// Write a scenario of an earlier run as a script for curl and a WebSocket client, which needs no chatspec
+    #[command(
+        after_help = "Examples:\n  chatspec repro run.jsonl join.members-are-told > repro.sh\n  HTTP=http://127.0.0.1:5000 WS=ws://127.0.0.1:2333/ bash repro.sh"
+    )]
+    Repro(repro::ReproArgs),
     /// Measure the suite: play it against the reference server with each deliberate fault, and with each odd variant
     #[command(
         after_help = "Examples:\n  chatspec sensitivity\n  chatspec sensitivity ROOM-8 'late-*' --only ROOM-8\n  chatspec sensitivity variants --quiet\n\nExit codes: 0 every fault is killed, every variant passes and no scenario is needless, 1 not so, 2 wrong usage, 4 a trial went wrong itself"
@@ -97,6 +110,8 @@ async fn run(command: Command) -> Ended {
                 Ok(Conclusion::Wrong.exit_code())
             }
         },
+        Command::Replay(args) => replay::run(*args).await,
+        Command::Repro(args) => repro::run(&args),
         Command::Sensitivity(args) => sensitivity::run(args).await,
         Command::List(args) => list::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -15,7 +15,7 @@ use super::target::REFERENCE_PROTOCOL;
 use super::{Ended, Usage};
 use crate::conformance::target::TargetSpec;
 use crate::conformance::{Pins, Timing};
-use crate::event::{Event, Footer, Header, LOG_VERSION, TargetShown, millis};
+use crate::event::{Event, Footer, Given, Header, LOG_VERSION, TargetShown, millis};
 use crate::matrix::{Kind, Subject, Summary, scenario_of, worth};
 use crate::report::jsonl::JsonLines;
 use crate::report::matrix;
@@ -105,13 +105,8 @@ pub async fn run(args: SensitivityArgs) -> Ended {
     log(&Event::Finished(Footer {
         at_ms: millis(began.elapsed()),
         exit_code: conclusion.exit_code(),
-        interrupted: false,
-        notes: Vec::new(),
-        requirements: BTreeMap::new(),
-        counts: BTreeMap::new(),
-        known: Vec::new(),
-        scenarios: BTreeMap::new(),
         matrix: Some(summary.clone()),
+        ..Footer::default()
     }));
     if let Some(json) = json {
         json.finish()?;
@@ -135,6 +130,8 @@ fn header(setting: &Setting, subjects: usize) -> Header {
         scenarios: setting.selected.len() * subjects,
         repeat: 1,
         strict: true,
+        nonce: String::new(),
+        given: Given::default(),
         reproduce: String::new(),
     }
 }

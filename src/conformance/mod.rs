@@ -20,7 +20,7 @@ use rand::seq::SliceRandom;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::event::{Event, Footer, Header, LOG_VERSION, millis};
+use crate::event::{Event, Footer, Given, Header, LOG_VERSION, millis};
 use crate::known::KnownFailures;
 use crate::reading::{Findings, Holding, all_hold};
 use crate::requirement::RequirementId;
@@ -74,7 +74,8 @@ pub struct Plan {
     pub known: KnownFailures,
     /// Whether exchanges and frames are told as events.
     pub transcripts: bool,
-    /// The options that a command needs to repeat this run.
+    pub given: Given,
+    /// The command that repeats this run, without its selectors.
     pub reproduce: String,
 }
 
@@ -150,6 +151,8 @@ fn header(plan: &Plan, world: &World) -> Header {
         scenarios: plan.selected.len() * plan.repeat as usize,
         repeat: plan.repeat,
         strict: plan.strict,
+        nonce: world.nonce.clone(),
+        given: plan.given.clone(),
         reproduce: plan.reproduce.clone(),
     }
 }

@@ -55,7 +55,7 @@ impl Stop {
 
     /// A scenario whose names can't be made.
     pub fn unnamed(scenario: &Scenario, unbound: &Unbound) -> Self {
-        let place = StepPlace { place: scenario.span.to_string(), excerpt: excerpt(&scenario.span), through: Vec::new() };
+        let place = StepPlace { place: scenario.span.to_string(), excerpt: scenario.span.excerpt(), through: Vec::new() };
         let summary = format!("`{}` is not known of this target", unbound.0);
         let failure = Failure { step: place, summary, ..Failure::default() };
         Self { claim: Claim::Needs(Vec::new()), kind: StopKind::Unknown, failure: Box::new(failure) }
@@ -63,29 +63,5 @@ impl Stop {
 }
 
 fn place(step: &Step) -> StepPlace {
-    StepPlace { place: step.span.to_string(), excerpt: excerpt(&step.span), through: step.through.iter().map(Span::to_string).collect() }
-}
-
-/// The lines of a step: its first, and those that are indented more, up to a handful.
-fn excerpt(span: &Span) -> String {
-    const LINES: usize = 8;
-    let text = &span.source.text;
-    let start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
-    let column = |line: &str| line.len() - line.trim_start().len();
-    let mut lines = text[start..].lines();
-    let first = lines.next().unwrap_or_default();
-    let indentation = column(first);
-    let mut shown = vec![first];
-    for line in lines {
-        if !line.trim().is_empty() && column(line) <= indentation {
-            break;
-        }
-        if shown.len() == LINES {
-            shown.push("    …");
-            break;
-        }
-        shown.push(line);
-    }
-    let shown: Vec<&str> = shown.iter().map(|line| line.get(indentation..).unwrap_or(line.trim_start()).trim_end()).collect();
-    shown.join("\n").trim_end().to_owned()
+    StepPlace { place: step.span.to_string(), excerpt: step.span.excerpt(), through: step.through.iter().map(Span::to_string).collect() }
 }

@@ -3,5 +3,6 @@
 pub mod jsonl;
 pub mod matrix;
 pub mod progress;
+pub mod script;
 pub mod terminal;
 pub mod transcript;

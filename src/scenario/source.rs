@@ -41,6 +41,30 @@ impl Span {
         let end = text[self.start..].find('\n').map_or(text.len(), |at| self.start + at);
         text[start..end].trim()
     }
+
+    /// The lines of what stands here: its first, and those that are indented more, up to a handful.
+    pub fn excerpt(&self) -> String {
+        const LINES: usize = 8;
+        let text = &self.source.text;
+        let start = text[..self.start].rfind('\n').map_or(0, |at| at + 1);
+        let column = |line: &str| line.len() - line.trim_start().len();
+        let mut lines = text[start..].lines();
+        let first = lines.next().unwrap_or_default();
+        let indentation = column(first);
+        let mut shown = vec![first];
+        for line in lines {
+            if !line.trim().is_empty() && column(line) <= indentation {
+                break;
+            }
+            if shown.len() == LINES {
+                shown.push("    …");
+                break;
+            }
+            shown.push(line);
+        }
+        let shown: Vec<&str> = shown.iter().map(|line| line.get(indentation..).unwrap_or(line.trim_start()).trim_end()).collect();
+        shown.join("\n").trim_end().to_owned()
+    }
 }
 
 /// `file:line:column`, as editors and terminals understand it.

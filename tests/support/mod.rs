@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chatspec::conformance::target::TargetSpec;
 use chatspec::conformance::{self, Pins, Plan, Timing};
-use chatspec::event::Event;
+use chatspec::event::{Event, Given};
 use chatspec::known::KnownFailures;
 use chatspec::scenario::protocol::Protocol;
 use chatspec::scenario::select::select;
@@ -80,6 +80,7 @@ pub fn plan(protocol: &Arc<Protocol>, server: &Server, only: &[&str]) -> Plan {
         strict: true,
         transcripts: true,
         known: KnownFailures::default(),
+        given: Given::default(),
         reproduce: "chatspec check".into(),
     }
 }
