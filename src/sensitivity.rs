@@ -11,9 +11,10 @@ use crate::conformance::target::TargetSpec;
 use crate::conformance::{self, Pins, Plan, Timing};
 use crate::event::{Event, Given, millis};
 use crate::known::KnownFailures;
-use crate::matrix::{Judgement, Subject, Trial, judge};
+use crate::matrix::{Judgement, Kind, Subject, Trial, judge};
 use crate::requirement::RequirementId;
 use crate::scenario::protocol::Protocol;
+use crate::scenario::step::Scenario;
 use crate::verdict::{Conclusion, Outcome};
 
 /// A subject's server that listens.
@@ -74,7 +75,7 @@ async fn trial(setting: &Setting, laboratory: &impl Laboratory, subject: Subject
         Ok(server) => {
             let plan = Plan {
                 protocol: setting.protocol.clone(),
-                selected: setting.selected.clone(),
+                selected: worth_playing(setting, &subject),
                 target: server.target(),
                 timing: setting.timing.clone(),
                 pins: server.pins(&subject),
@@ -115,4 +116,14 @@ async fn trial(setting: &Setting, laboratory: &impl Laboratory, subject: Subject
     let untested = outcomes.iter().filter(|(_, outcome)| **outcome == Outcome::CouldNotTest).map(|(id, _)| id.clone()).collect();
     let judgement = if troubles.is_empty() { judge(&subject, &outcomes, conforms, fired) } else { Judgement::Failed };
     Trial { subject, judgement, fired, violated, untested, troubles, took_ms: millis(began.elapsed()) }
+}
+
+/// All selected scenarios; but those that must run alone, and so take long, only where they could report the fault.
+fn worth_playing(setting: &Setting, subject: &Subject) -> Vec<usize> {
+    let Kind::Fault { requirement, implies } = &subject.kind else {
+        return setting.selected.clone();
+    };
+    let concerned = |id: &RequirementId| id == requirement || implies.contains(id);
+    let worth = |scenario: &Scenario| !scenario.alone || scenario.proves().iter().any(concerned);
+    setting.selected.iter().copied().filter(|index| worth(&setting.protocol.scenarios[*index])).collect()
 }

@@ -6,17 +6,13 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use support::{Server, address, chatspec, listener, reference, stderr, stdout};
+use support::{Server, address, chatspec, chatspec_off_the_runtime, listener, reference, stderr, stdout};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// Runs the binary off the runtime, which meanwhile serves what it checks.
 async fn check(arguments: &[&str]) -> (i32, String, String) {
-    let arguments: Vec<String> = std::iter::once("check").chain(arguments.iter().copied()).map(str::to_owned).collect();
-    let output =
-        tokio::task::spawn_blocking(move || chatspec(&arguments.iter().map(String::as_str).collect::<Vec<_>>())).await.expect("it runs");
-    (output.status.code().unwrap_or(-1), stdout(&output), stderr(&output))
+    chatspec_off_the_runtime(&[&["check"], arguments].concat()).await
 }
 
 /// Accepts connections, and for each calls back with what it is to answer.

@@ -6,12 +6,13 @@ use crate::limits::Limits;
 use crate::packet::{self, Activity, ClientPacket, Kind, Refusal};
 use crate::reading::{Audience, EntryKey, EntryOrder, First, ListKey, MissingRoom, Readings, Reentry, Rejoin, Release, SameName, TwoRooms};
 use crate::request::{
-    Answer, CREATED, EXISTS, FULL_ROOM, INVALID_ROOM, INVALID_STATUS, JOINED, LEFT, Request, TOO_MANY_ROOMS, USER_NOT_EXIST,
+    Answer, Body, CREATED, EXISTS, FULL_ROOM, INVALID_ROOM, INVALID_STATUS, JOINED, LEFT, Request, RoomEntry, RoomList, TOO_MANY_ROOMS,
+    USER_NOT_EXIST,
 };
 use crate::room::{ConnectionId, Room};
 use indexmap::{IndexMap, IndexSet};
-use serde_json::{Map, Value, json};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// All rooms, and which connection is in which.
 #[derive(Debug)]
@@ -69,27 +70,21 @@ impl State {
     /// `chatroom/list`: the rooms in the order of their creation, with the people in them (LIST-1 to LIST-3).
     #[must_use]
     pub fn list(&self) -> Answer {
-        let rooms: Value = self.rooms.iter().map(|(room_name, room)| self.list_entry(room_name, room)).collect();
-        let mut body = Map::new();
-        if self.readings.list != ListKey::Rooms {
-            body.insert("room_list".to_owned(), rooms.clone());
-        }
-        if self.readings.list != ListKey::RoomList {
-            body.insert("rooms".to_owned(), rooms);
-        }
-        Answer { status: 200, body: body.into() }
+        let rooms: Arc<[RoomEntry]> = self.rooms.iter().map(|(room_name, room)| self.list_entry(room_name, room)).collect();
+        let list = RoomList {
+            room_list: (self.readings.list != ListKey::Rooms).then(|| Arc::clone(&rooms)),
+            rooms: (self.readings.list != ListKey::RoomList).then_some(rooms),
+        };
+        Answer { status: 200, body: Body::List(list) }
     }
 
-    fn list_entry(&self, room_name: &str, room: &Room) -> Value {
-        let mut entry = Map::new();
-        if self.readings.entry != EntryKey::Name {
-            entry.insert("room_name".to_owned(), room_name.into());
+    fn list_entry(&self, room_name: &str, room: &Room) -> RoomEntry {
+        let name: Arc<str> = room_name.into();
+        RoomEntry {
+            room_name: (self.readings.entry != EntryKey::Name).then(|| Arc::clone(&name)),
+            name: (self.readings.entry != EntryKey::RoomName).then_some(name),
+            population: room.population(self.readings.population),
         }
-        if self.readings.entry != EntryKey::RoomName {
-            entry.insert("name".to_owned(), room_name.into());
-        }
-        entry.insert("population".to_owned(), json!(room.population(self.readings.population)));
-        entry.into()
     }
 
     /// `chatroom/create` (CREATE-1, CREATE-2). Whoever enters next by the create flow is the creator.

@@ -95,10 +95,16 @@ pub fn all() -> impl Iterator<Item = &'static Spec> {
     SPECS.iter()
 }
 
-/// The names of all variants: those of the table, and each reading as `R-LIST=rooms`.
+/// The names of all variants: those of the table, and each reading that isn't followed anyway, as `R-LIST=rooms`.
 pub fn names() -> impl Iterator<Item = String> {
-    let readings = Readings::IDS.iter().flat_map(|id| Readings::values(id).into_iter().map(move |value| format!("{id}={value}")));
-    all().map(|spec| spec.name.to_owned()).chain(readings)
+    let differs = |id: &str, value: &str| {
+        let mut readings = Readings::default();
+        readings.pin(id, value).is_ok() && readings != Readings::default()
+    };
+    let of = move |id: &'static str| {
+        Readings::values(id).into_iter().filter(move |value| differs(id, value)).map(move |value| format!("{id}={value}"))
+    };
+    all().map(|spec| spec.name.to_owned()).chain(Readings::IDS.iter().copied().flat_map(of))
 }
 
 /// Makes a configuration that of a variant. For one that is a reading, pin the reading instead.

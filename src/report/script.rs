@@ -149,13 +149,14 @@ impl Script<'_> {
             (Direction::Sent, "text", Some(Record::Whole(text))) if !text.contains('\n') => {
                 let _ = writeln!(self.text, "send {actor} {}", quoted(text, self.nonce));
             }
-            (Direction::Sent, "close", _) | (Direction::Here, _, _) => {
+            (Direction::Sent, "close", _) | (Direction::Here, "hang-up" | "reset", _) => {
                 self.comment("", &format!("{actor}: {} {shown}", frame.kind));
                 let _ = writeln!(self.text, "close {actor}");
             }
             (Direction::Sent, kind, _) => {
                 self.comment("", &format!("{actor} sent what such a client can't send ({kind}); `chatspec replay` can: {shown}"));
             }
+            (Direction::Here, kind, _) => self.comment("", &format!("{actor}: {kind} {shown}")),
             (Direction::Received, kind, _) => self.comment("", &format!("then: {actor} got {kind} {shown}")),
         }
     }

@@ -119,3 +119,11 @@ pub fn stdout(output: &Output) -> String {
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
+
+/// Runs the binary off the runtime, which meanwhile serves what it checks: its exit code, standard output and standard error.
+pub async fn chatspec_off_the_runtime(arguments: &[&str]) -> (i32, String, String) {
+    let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    let run = move || chatspec(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let output = tokio::task::spawn_blocking(run).await.expect("it runs");
+    (output.status.code().unwrap_or(-1), stdout(&output), stderr(&output))
+}

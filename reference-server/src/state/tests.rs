@@ -1,5 +1,6 @@
 use super::*;
 use crate::reading::Population;
+use serde_json::{Value, json};
 
 const ANN: ConnectionId = ConnectionId(1);
 const BOB: ConnectionId = ConnectionId(2);
@@ -39,7 +40,7 @@ fn shown(deliveries: &[Delivery]) -> Vec<String> {
 }
 
 fn population(state: &State, index: usize) -> u64 {
-    state.list().body["rooms"][index]["population"].as_u64().unwrap()
+    state.list().body.value()["rooms"][index]["population"].as_u64().unwrap()
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn created_name<'a>(event: &Event<'a>) -> Option<&'a str> {
 
 fn created_body<'a>(event: &Event<'_>, outcome: &'a mut Outcome) -> Option<&'a mut serde_json::Map<String, serde_json::Value>> {
     created_name(event)?;
-    outcome.answer.as_mut()?.body.as_object_mut()
+    outcome.answer.as_mut()?.body.value().as_object_mut()
 }
 
 /// The room that exists already and is asked for by this create.

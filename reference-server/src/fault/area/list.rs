@@ -4,7 +4,7 @@ use crate::deviation::after;
 use crate::deviation::look::{answered, says};
 use crate::event::{Event, Outcome};
 use crate::fault::registry::{Spec, spec};
-use crate::request::{FULL_ROOM, LEFT, Request};
+use crate::request::{Body, FULL_ROOM, LEFT, Request};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ pub const SPECS: &[Spec] = &[
     spec("list-is-bare-array", "LIST-1", &["LIST-4"], "the answer is the array itself, not an object that holds it", || {
         after(|_, event, outcome| {
             let Some(rooms) = body(event, outcome).and_then(first_list) else { return false };
-            outcome.answer.iter_mut().for_each(|answer| answer.body = rooms.clone());
+            outcome.answer.iter_mut().for_each(|answer| answer.body = Body::Value(rooms.clone()));
             true
         })
     }),
@@ -165,7 +165,7 @@ fn is_list(event: &Event<'_>) -> bool {
 }
 
 fn body<'a>(event: &Event<'_>, outcome: &'a mut Outcome) -> Option<&'a mut Map<String, Value>> {
-    outcome.answer.as_mut().filter(|_| is_list(event))?.body.as_object_mut()
+    outcome.answer.as_mut().filter(|_| is_list(event))?.body.value().as_object_mut()
 }
 
 fn first_list(body: &mut Map<String, Value>) -> Option<Value> {
