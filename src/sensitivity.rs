@@ -14,7 +14,7 @@ use crate::known::KnownFailures;
 use crate::matrix::{Judgement, Kind, Subject, Trial, judge};
 use crate::requirement::RequirementId;
 use crate::scenario::protocol::Protocol;
-use crate::scenario::step::Scenario;
+use crate::scenario::step::{Scenario, Turn};
 use crate::verdict::{Conclusion, Outcome};
 
 /// A subject's server that listens.
@@ -124,6 +124,6 @@ fn worth_playing(setting: &Setting, subject: &Subject) -> Vec<usize> {
         return setting.selected.clone();
     };
     let concerned = |id: &RequirementId| id == requirement || implies.contains(id);
-    let worth = |scenario: &Scenario| !scenario.alone || scenario.proves().iter().any(concerned);
+    let worth = |scenario: &Scenario| scenario.turn != Turn::Alone || scenario.proves().iter().any(concerned);
     setting.selected.iter().copied().filter(|index| worth(&setting.protocol.scenarios[*index])).collect()
 }

@@ -9,7 +9,7 @@ mod stage;
 mod stop;
 pub mod target;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ use crate::known::KnownFailures;
 use crate::reading::{Findings, Holding, all_hold};
 use crate::requirement::RequirementId;
 use crate::scenario::protocol::Protocol;
-use crate::scenario::step::{Claim, Scenario, each_step};
+use crate::scenario::step::{Action, Claim, Request, Scenario, Turn, each_step};
 use crate::verdict::{Outcome, ScenarioVerdict, Standard, Verdicts, conclude};
 use probe::Probed;
 use stage::{Stage, World, base36};
@@ -183,37 +183,61 @@ impl Run<'_> {
         for absence in [&presence.http, &presence.ws].into_iter().filter_map(|side| side.as_ref().err()) {
             self.notes.push(format!("nobody answers at {absence}"));
         }
-        let probed = if presence.http.is_err() && presence.ws.is_err() {
-            Probed { findings: Findings::default(), fences: Vec::new() }
-        } else {
-            let probing = probe::all(&self.world, &self.plan.pins);
-            match tokio::time::timeout_at(deadline.into(), probing).await {
-                Ok(probed) => probed,
-                Err(_) => Probed { findings: Findings::default(), fences: Vec::new() },
-            }
-        };
+        let presence = Arc::new(presence);
+        let mut probed = Probed::given(&self.plan.pins, self.world.target.pid.is_some());
+        if presence.http.is_ok() || presence.ws.is_ok() {
+            let needed = self.needed_early();
+            probed = self.probe(probed, deadline, |id| needed.contains(id)).await;
+            self.play_turn(Turn::Early, &self.ground(&probed, &presence, deadline), 1).await;
+            probed = self.probe(probed, deadline, |_| true).await;
+        }
         self.world.emit(Event::Readings {
             at_ms: self.world.now_ms(),
             readings: probed.findings.readings.clone(),
             facts: probed.findings.facts.clone(),
             fences: probed.fences.clone(),
         });
-        let ground = Ground {
-            world: self.world.clone(),
-            findings: Arc::new(probed.findings),
-            fences: Arc::new(probed.fences),
-            presence: Arc::new(presence),
-            deadline,
-        };
-        let (together, alone): (Vec<_>, Vec<_>) =
-            self.order().into_iter().partition(|(index, _)| !self.plan.protocol.scenarios[*index].alone);
-        let jobs = self.plan.jobs.unwrap_or_else(|| jobs_for(ground.presence.pace));
-        self.play_some(&ground, together, jobs).await;
-        self.play_some(&ground, alone, 1).await;
+        let ground = self.ground(&probed, &presence, deadline);
+        self.play_turn(Turn::Early, &ground, 1).await;
+        self.play_turn(Turn::Any, &ground, self.plan.jobs.unwrap_or_else(|| jobs_for(presence.pace))).await;
+        self.play_turn(Turn::Alone, &ground, 1).await;
         if self.verdicts.iter().any(|verdict| verdict.unplayed) {
             let limit = humantime::format_duration(self.plan.timing.max_time);
             self.notes.push(format!("the run's time was used up ({limit}; --max-time gives it more), so it is not complete"));
         }
+    }
+
+    fn ground(&self, probed: &Probed, presence: &Arc<Presence>, deadline: Instant) -> Ground {
+        Ground {
+            world: self.world.clone(),
+            findings: Arc::new(probed.findings.clone()),
+            fences: Arc::new(probed.fences.clone()),
+            presence: presence.clone(),
+            deadline,
+        }
+    }
+
+    /// What the deadline leaves of the probing is lost; the scenarios say so.
+    async fn probe(&self, known: Probed, deadline: Instant, wanted: impl Fn(&str) -> bool) -> Probed {
+        let before = known.clone();
+        tokio::time::timeout_at(deadline.into(), probe::probe(&self.world, known, wanted)).await.unwrap_or(before)
+    }
+
+    /// The readings by which the early scenarios send their requests.
+    fn needed_early(&self) -> BTreeSet<String> {
+        let protocol = &self.plan.protocol;
+        let early = self.plan.selected.iter().map(|index| &protocol.scenarios[*index]).filter(|scenario| scenario.turn == Turn::Early);
+        let mut needed = BTreeSet::new();
+        for scenario in early {
+            each_step(&scenario.steps, &mut |step| {
+                if let Action::Call(call) = &step.action
+                    && let Request::Named { name, .. } = &call.what
+                {
+                    needed.extend(protocol.request(name).map(|request| request.ways.clone()));
+                }
+            });
+        }
+        needed
     }
 
     /// Every repetition of every selected scenario, in an order that the seed decides: a suite whose verdicts depend on
@@ -231,8 +255,12 @@ impl Run<'_> {
         order
     }
 
-    async fn play_some(&mut self, ground: &Ground, order: Vec<(usize, u32)>, jobs: usize) {
-        let mut waiting = order.into_iter();
+    /// Plays the scenarios of this turn that were not played yet.
+    async fn play_turn(&mut self, turn: Turn, ground: &Ground, jobs: usize) {
+        let played: HashSet<String> = self.verdicts.iter().map(|verdict| verdict.scenario.clone()).collect();
+        let scenarios = &self.plan.protocol.scenarios;
+        let is_due = |index: usize| scenarios[index].turn == turn && !played.contains(&scenarios[index].id);
+        let mut waiting = self.order().into_iter().filter(|(index, _)| is_due(*index)).collect::<Vec<_>>().into_iter();
         let mut playing: JoinSet<ScenarioVerdict> = JoinSet::new();
         let mut who: HashMap<tokio::task::Id, (usize, u32)> = HashMap::new();
         loop {

@@ -19,23 +19,31 @@ use crate::scenario::step::Scenario;
 use crate::verdict::Failure;
 
 /// What the probes have found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Probed {
     pub findings: Findings,
     /// The fences that work, the preferred first.
     pub fences: Vec<String>,
 }
 
-/// Probes everything that isn't pinned, each thing as soon as what it depends on is known.
-pub async fn all(world: &Arc<World>, pins: &Pins) -> Probed {
+impl Probed {
+    /// What is known before anything is probed.
+    pub fn given(pins: &Pins, own_server: bool) -> Self {
+        let mut findings = pinned(pins);
+        findings.facts.insert(OWN_SERVER.to_owned(), Fact::Truth(own_server));
+        Self { findings, fences: Vec::new() }
+    }
+}
+
+/// Probes what is `wanted` and not known yet, each thing as soon as what it depends on is known.
+pub async fn probe(world: &Arc<World>, mut probed: Probed, wanted: impl Fn(&str) -> bool) -> Probed {
     let protocol = world.protocol.clone();
-    let mut probed = Probed { findings: pinned(pins), fences: Vec::new() };
-    probed.findings.facts.insert(OWN_SERVER.to_owned(), Fact::Truth(world.target.pid.is_some()));
     let mut done: BTreeSet<String> = probed.findings.readings.keys().chain(probed.findings.facts.keys()).cloned().collect();
     let mut begun = done.clone();
     let mut probing: FuturesUnordered<Pin<Box<dyn Future<Output = Finding> + Send + '_>>> = FuturesUnordered::new();
     loop {
-        let mut ready = |after: &[String], id: &str| after.iter().all(|name| done.contains(name)) && begun.insert(id.to_owned());
+        let mut ready =
+            |after: &[String], id: &str| wanted(id) && after.iter().all(|name| done.contains(name)) && begun.insert(id.to_owned());
         let at = Probing { world: world.clone(), findings: Arc::new(probed.findings.clone()), fences: Arc::new(probed.fences.clone()) };
         for plan in &protocol.readings {
             if ready(&plan.after, &plan.reading.id) {

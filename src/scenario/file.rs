@@ -212,6 +212,19 @@ pub struct FragmentFile {
     pub steps: Vec<Node>,
 }
 
+/// When a scenario is played.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Turn {
+    /// Before anything is done that isn't needed for it, so that it may find a target to which nobody has come yet.
+    Early,
+    /// Together with others.
+    #[default]
+    Any,
+    /// At the end, and while no other scenario is.
+    Alone,
+}
+
 /// A scenario: who does what, and what must come of it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -237,9 +250,9 @@ pub struct ScenarioFile {
     /// Rows, each a case of its own: `case` is its ID, every other key replaces `$key` in the steps.
     #[serde(default)]
     pub cases: Option<Vec<Node>>,
-    /// Runs while no other scenario does.
+    /// When it is played, unless whenever its turn comes.
     #[serde(default)]
-    pub alone: bool,
+    pub turn: Turn,
     #[schemars(with = "Vec<StepShape>")]
     pub steps: Vec<Node>,
 }

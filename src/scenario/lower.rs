@@ -8,7 +8,7 @@ use super::decode::decode;
 use super::file::{FencesFile, ProbeShape, ScenarioFile};
 use super::pattern::is_word;
 use super::source::{Diagnostic, Diagnostics, Span, suggest};
-use super::step::{Claim, Scenario, Step};
+use super::step::{Claim, Scenario, Step, Turn};
 use super::step_file::StepShape;
 use super::substitute::{Bindings, pairs_with, substitute, substitute_all};
 use super::template::{Meaning, Symbols, Template};
@@ -103,7 +103,7 @@ impl Lowering<'_> {
             actors: table.actors.clone(),
             names,
             when,
-            alone: file.alone,
+            turn: file.turn,
             stays: file.stays.clone(),
             steps,
         };
@@ -125,7 +125,7 @@ impl Lowering<'_> {
             actors: table.actors.clone(),
             names,
             when: self.conditions(&shape.when),
-            alone: false,
+            turn: Turn::Any,
             stays: None,
             steps: self.steps(&shape.steps, &table, &Through::default()),
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use super::file::Placing;
+pub use super::file::{Placing, Turn};
 use super::pattern::Pattern;
 use super::source::Span;
 pub use super::step_file::{EndKind, Listener};
@@ -25,7 +25,7 @@ pub struct Scenario {
     /// Names that must be fresh in each run, with the text that each begins with.
     pub names: Vec<(String, Template)>,
     pub when: Vec<Condition>,
-    pub alone: bool,
+    pub turn: Turn,
     /// Why it stays although others catch all that it is known to catch.
     pub stays: Option<String>,
     pub steps: Vec<Step>,

@@ -37,7 +37,7 @@ pub const SPECS: &[Spec] = &[
     spec("create-exists-misspelt", "CREATE-2", &[], "a name in use is answered by `chatroom already exists`", || {
         after(|_, _, outcome| reword(outcome, EXISTS, "chatroom already exists"))
     }),
-    spec("create-ignores-case", "CREATE-2", &["CREATE-5"], "a new name that differs from another in case alone is in use", || {
+    spec("create-ignores-case", "ISO-1", &["CREATE-1"], "a new name that differs from another in case alone is in use", || {
         before(|site, event| {
             let name = created_name(event)?;
             let is_taken = |other: &String| other != name && other.to_lowercase() == name.to_lowercase();
