@@ -60,6 +60,7 @@ async fn faults_of_frames_show() {
     check_frames("ping-payload-lost", &frame(0x89, b"are you there")).await;
     check_frames("close-unanswered", &frame(0x88, &1000_u16.to_be_bytes())).await;
     check_frames("unmasked-accepted", &[0x81, 0x02, b'[', b']']).await;
+    check_frames("reserved-bits-accepted", &frame(0xc1, b"[]")).await;
 }
 
 #[tokio::test]

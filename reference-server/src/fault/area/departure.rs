@@ -1,7 +1,9 @@
 //! Faults of leaving: the WebSocket `leave`, the leave flow, and connections that vanish.
 
 use crate::deviation::Site;
-use crate::deviation::look::{LATE, answered, delay, edit, field, is_later_other, is_msg, is_user, packet, repeat, reword, sent, withhold};
+use crate::deviation::look::{
+    LATE, answered, delay, edit, error, field, is_later_other, is_msg, is_user, packet, repeat, reword, sent, withhold,
+};
 use crate::deviation::{Deviation, after, before};
 use crate::event::{Delivery, Event, Outcome};
 use crate::fault::registry::{Spec, spec};
@@ -63,11 +65,31 @@ pub const SPECS: &[Spec] = &[
     spec("members-told-late-of-leave", "LEAVE-2", &["FLOW-LIFE"], "the members who stay are told of a leave after 4 s", || {
         after(|site, event, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "leave"), |to| Some(to) != event.connection()))
     }),
+    spec(
+        "http-leave-told-again",
+        "LEAVE-2",
+        &[],
+        "the HTTP leave after the WebSocket leave is told to the members as another leave",
+        || {
+            after(|site, event, outcome| {
+                let Some((room_name, user_name)) = answered(event, outcome, LEFT).filter(|_| outcome.deliveries.is_empty()) else {
+                    return false;
+                };
+                let to = site.state.room(room_name).map(crate::room::Room::listeners).unwrap_or_default();
+                let told = !to.is_empty();
+                outcome.deliveries.push(Delivery { to, message: packets::user(user_name, room_name, Activity::Leave) });
+                told
+            })
+        },
+    ),
     spec("messages-after-leaving", "LEAVE-3", &["MSG-3", "FLOW-LIFE"], "messages still reach those who have left", || {
-        follow_the_leavers(is_msg)
+        follow_the_leavers(1, is_msg)
+    }),
+    spec("second-visit-never-ends", "LEAVE-3", &["LIFE-2"], "messages still reach those who have left for the second time", || {
+        follow_the_leavers(2, is_msg)
     }),
     spec("activity-after-leaving", "LEAVE-3", &["FLOW-LIFE"], "the activity of others is still told to those who have left", || {
-        follow_the_leavers(|packet| packet["type"] == "user")
+        follow_the_leavers(1, |packet| packet["type"] == "user")
     }),
     spec("leave-under-any-name", "LEAVE-4", &[], "anybody can make a member leave", || {
         before(|site, event| {
@@ -91,6 +113,36 @@ pub const SPECS: &[Spec] = &[
                     message: packets::user(&packet.user_name, &packet.room_name, Activity::Leave),
                 }])
             })
+        })
+    }),
+    spec("leave-told-while-place-lasts", "LEAVE-4", &[], "who has left by WebSocket can leave again until the HTTP leave", || {
+        before(|site, event| {
+            let (_, packet) = packet(site, event, Kind::Leave)?;
+            let room = site.state.room(&packet.room_name)?;
+            let is_outside = room.has_place(&packet.user_name) && room.connections_of(&packet.user_name) == 0;
+            is_outside.then(|| {
+                Outcome::from(vec![Delivery {
+                    to: room.listeners(),
+                    message: packets::user(&packet.user_name, &packet.room_name, Activity::Leave),
+                }])
+            })
+        })
+    }),
+    spec("leave-ignores-case-of-users", "ISO-1", &[], "a leave also puts out members whose names differ in case alone", || {
+        after(|site, event, outcome| {
+            let Some((_, packet)) = packet(site, event, Kind::Leave) else { return false };
+            let has_left = sent(outcome, |packet| is_user(packet, "leave")).next().is_some();
+            let Some(room) = site.state.room_mut(&packet.room_name).filter(|_| has_left) else { return false };
+            let mut put_out = false;
+            for connection in room.listeners() {
+                for name in room.names_of(connection) {
+                    if name != packet.user_name && name.to_lowercase() == packet.user_name.to_lowercase() {
+                        room.remove_member(connection, &name);
+                        put_out = true;
+                    }
+                }
+            }
+            put_out
         })
     }),
     spec(
@@ -160,6 +212,35 @@ pub const SPECS: &[Spec] = &[
     spec("vanished-not-told", "GONE-2", &[], "nobody is told of a member whose connection ends", || {
         after(|_, event, outcome| matches!(event, Event::Gone(_)) && withhold(outcome, |packet| is_user(packet, "leave"), |_, _| true))
     }),
+    spec("vanished-told-to-one", "GONE-2", &[], "only one of the others is told of a member whose connection ends", || {
+        after(|_, event, outcome| {
+            let is_leave = |packet: &_| matches!(event, Event::Gone(_)) && is_user(packet, "leave");
+            withhold(outcome, is_leave, |to, told| told.first() != Some(&to))
+        })
+    }),
+    spec("vanished-told-in-one-room", "GONE-2", &[], "when a member of several rooms vanishes, only one of them is told", || {
+        after(|_, event, outcome| {
+            let is_several = matches!(event, Event::Gone(_)) && outcome.deliveries.len() > 1;
+            if is_several {
+                outcome.deliveries.truncate(1);
+            }
+            is_several
+        })
+    }),
+    spec("vanished-user-refused", "GONE-2", &[], "who has vanished from a room can't join it by WebSocket any more", || {
+        let vanished: Mutex<HashSet<(String, String)>> = Mutex::default();
+        before(move |site, event| {
+            let mut vanished = vanished.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Event::Gone(connection) = *event {
+                for room_name in site.state.rooms_of(connection) {
+                    let users = site.state.room(room_name).map(|room| room.names_of(connection)).unwrap_or_default();
+                    vanished.extend(users.into_iter().map(|user| (room_name.to_owned(), user)));
+                }
+            }
+            let (from, packet) = packet(site, event, Kind::Join)?;
+            vanished.contains(&(packet.room_name, packet.user_name)).then(|| error(from, "user already exist")).flatten()
+        })
+    }),
     spec("vanished-told-late", "GONE-2", &[], "the others are told of a member whose connection ends after 7 s", || {
         after(|site, event, outcome| {
             let is_leave = |packet: &_| matches!(event, Event::Gone(_)) && is_user(packet, "leave");
@@ -175,6 +256,23 @@ pub const SPECS: &[Spec] = &[
     spec("vanished-stalls-room", "GONE-1", &["GONE-2"], "after a member's connection has ended its rooms are silent", || {
         Arc::new(VanishedStallsRoom::default())
     }),
+    spec(
+        "vanished-deafens-the-others",
+        "GONE-1",
+        &["ROB-13"],
+        "after a member's connection has ended, messages in its rooms come back to their senders alone",
+        || {
+            let rooms: Mutex<HashSet<String>> = Mutex::default();
+            after(move |_, event, outcome| {
+                let mut rooms = rooms.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Event::Gone(_) = event {
+                    rooms.extend(sent(outcome, |packet| is_user(packet, "leave")).map(|packet| field(&packet, "room_name").to_owned()));
+                }
+                let is_deaf = |packet: &_| is_msg(packet) && rooms.contains(field(packet, "room_name"));
+                withhold(outcome, is_deaf, |to, _| Some(to) != event.connection())
+            })
+        },
+    ),
     spec("vanished-cuts-members", "GONE-1", &[], "when a member's connection ends, those of the others are cut", || {
         after(|site, event, outcome| {
             let Event::Gone(_) = event else { return false };
@@ -185,23 +283,24 @@ pub const SPECS: &[Spec] = &[
     }),
 ];
 
-/// Lets those who have left a room get some of its packets.
-fn follow_the_leavers(test: fn(&serde_json::Value) -> bool) -> Arc<dyn Deviation> {
-    let leavers: Mutex<HashMap<String, HashSet<ConnectionId>>> = Mutex::default();
+/// Lets those who have left a room so many times get some of its packets.
+fn follow_the_leavers(times: usize, test: fn(&serde_json::Value) -> bool) -> Arc<dyn Deviation> {
+    let leavers: Mutex<HashMap<String, HashMap<ConnectionId, usize>>> = Mutex::default();
     after(move |site, event, outcome| {
         let mut leavers = leavers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut fired = false;
         for delivery in &mut outcome.deliveries {
             let packet = crate::deviation::look::carried(delivery);
             let Some(leavers) = leavers.get(field(&packet, "room_name")).filter(|_| test(&packet)) else { continue };
-            let more: Vec<_> = leavers.iter().copied().filter(|leaver| !delivery.to.contains(leaver)).collect();
+            let gone = leavers.iter().filter(|(_, left)| **left >= times).map(|(leaver, _)| *leaver);
+            let more: Vec<_> = gone.filter(|leaver| !delivery.to.contains(leaver)).collect();
             fired |= !more.is_empty();
             delivery.to.extend(more);
         }
         if let Some((from, packet)) = packet(site, event, Kind::Leave)
             && sent(outcome, |packet| is_user(packet, "leave")).next().is_some()
         {
-            leavers.entry(packet.room_name).or_default().insert(from);
+            *leavers.entry(packet.room_name).or_default().entry(from).or_default() += 1;
         }
         fired
     })

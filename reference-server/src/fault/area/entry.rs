@@ -1,13 +1,16 @@
 //! Faults of the WebSocket `join`.
 
 use crate::deviation::look::{
-    LATE, carried, delay, edit, edit_for, error, field, is_later_other, is_msg, is_user, packet, repeat, send, sent, withhold,
+    LATE, answered, carried, delay, edit, edit_for, error, field, is_error, is_later_other, is_msg, is_user, json, packet, repeat, send,
+    sent, withhold,
 };
 use crate::deviation::{after, before};
 use crate::fault::registry::{Spec, spec};
 use crate::packet::Kind;
+use crate::request::LEFT;
+use crate::room::ConnectionId;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 pub const SPECS: &[Spec] = &[
@@ -42,8 +45,31 @@ pub const SPECS: &[Spec] = &[
             creates.then(|| error(from, "user not exist")).flatten()
         })
     }),
+    spec("faulty-join-uses-up-create", "JOIN-1", &[], "after a faulty join that names the room its creator gets `join`", || {
+        after(|site, event, outcome| {
+            let Some((_, packet)) = json(event).filter(|(_, packet)| packet["type"] == "join") else { return false };
+            if !outcome.deliveries.iter().any(|sent| is_error(&carried(sent))) {
+                return false;
+            }
+            let Some(room) = site.state.room_mut(field(&packet, "room_name")) else { return false };
+            std::mem::replace(&mut room.create_pending, false)
+        })
+    }),
     spec("joiner-gets-create", "JOIN-2", &["FLOW-JOIN", "FLOW-LIFE"], "everybody's join is answered by `create`", || {
         after(|_, _, outcome| edit(outcome, |packet| is_user(packet, "join") && set(packet, "msg", "create")))
+    }),
+    spec("creator-elsewhere-gets-create", "JOIN-2", &[], "who has created a room gets `create` in every other room too", || {
+        let creators: Mutex<HashMap<ConnectionId, String>> = Mutex::default();
+        after(move |_, event, outcome| {
+            let mut creators = creators.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(from) = event.connection() else { return false };
+            if let Some(created) = sent(outcome, |packet| is_user(packet, "create")).next() {
+                creators.insert(from, field(&created, "room_name").to_owned());
+            }
+            let Some(created) = creators.get(&from) else { return false };
+            let is_elsewhere = |packet: &Value| is_user(packet, "join") && field(packet, "room_name") != created;
+            edit_for(outcome, |to| to == from, |packet| is_elsewhere(packet) && set(packet, "msg", "create"))
+        })
     }),
     spec("joiner-names-swapped", "JOIN-2", &["FLOW-JOIN", "FLOW-LIFE"], "in the answer to a joiner user and room are swapped", || {
         after(|_, event, outcome| {
@@ -109,6 +135,9 @@ pub const SPECS: &[Spec] = &[
     spec("members-told-late-of-join", "JOIN-3", &["FLOW-LIFE"], "the members are told of a join after 4 s", || {
         after(|site, event, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "join"), |to| Some(to) != event.connection()))
     }),
+    spec("late-creator-not-told", "JOIN-3", &[], "members who entered before the creator are not told that the creator enters", || {
+        after(|_, event, outcome| withhold(outcome, |packet| is_user(packet, "create"), |to, _| Some(to) != event.connection()))
+    }),
     spec("members-told-twice-of-join", "JOIN-4", &["FLOW-LIFE"], "the members are told of a join twice", || {
         after(|_, event, outcome| repeat(outcome, |packet| is_user(packet, "join"), |to| Some(to) != event.connection()))
     }),
@@ -157,6 +186,59 @@ pub const SPECS: &[Spec] = &[
             }
             room.take_place(&packet.user_name);
             site.state.join(from, &packet).ok().map(Into::into)
+        })
+    }),
+    spec(
+        "rejoin-takes-another-place",
+        "LIFE-2",
+        &["LIST-5"],
+        "who joins again after the WebSocket leave alone takes another place",
+        || {
+            let left: Mutex<HashSet<(String, String)>> = Mutex::default();
+            after(move |site, event, outcome| {
+                let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some((room, user)) = answered(event, outcome, LEFT) {
+                    left.remove(&(room.to_owned(), user.to_owned()));
+                }
+                if let Some((_, packet)) = packet(site, event, Kind::Leave)
+                    && sent(outcome, |packet| is_user(packet, "leave")).next().is_some()
+                {
+                    left.insert((packet.room_name, packet.user_name));
+                }
+                let Some((_, packet)) = packet(site, event, Kind::Join) else { return false };
+                let has_joined = sent(outcome, |packet| is_user(packet, "join")).next().is_some();
+                let Some(room) = site.state.room_mut(&packet.room_name).filter(|_| has_joined) else { return false };
+                let is_back = left.remove(&(packet.room_name, packet.user_name.clone()));
+                if is_back {
+                    room.take_place(&packet.user_name);
+                }
+                is_back
+            })
+        },
+    ),
+    spec("third-room-refused", "READ-1", &[], "a connection may be in two rooms, and not in a third", || {
+        before(|site, event| {
+            let (from, packet) = packet(site, event, Kind::Join)?;
+            let others = site.state.rooms_of(from).filter(|room| *room != packet.room_name).count();
+            (others >= 2).then(|| error(from, "too many rooms")).flatten()
+        })
+    }),
+    spec("late-creator-gets-join", "READ-1", &[], "a creator gets `join` if somebody who came by the join flow is in already", || {
+        after(|site, _, outcome| {
+            let has_others = |packet: &Value| site.state.room(field(packet, "room_name")).is_some_and(|room| room.listeners().len() > 1);
+            edit(outcome, |packet| is_user(packet, "create") && has_others(packet) && set(packet, "msg", "join"))
+        })
+    }),
+    spec("activity-leaks-into-other-rooms", "READ-1", &[], "who enters or leaves is told to the members of all rooms", || {
+        after(|site, _, outcome| {
+            let listeners: HashSet<_> = site.state.rooms_mut().values().flat_map(|room| room.listeners()).collect();
+            let mut widened = false;
+            for delivery in outcome.deliveries.iter_mut().filter(|delivery| carried(delivery)["type"] == "user") {
+                let more: Vec<_> = listeners.iter().copied().filter(|connection| !delivery.to.contains(connection)).collect();
+                widened |= !more.is_empty();
+                delivery.to.extend(more);
+            }
+            widened
         })
     }),
     spec("history-replayed", "MSG-3", &["FLOW-LIFE"], "a joiner is sent the last message from before", || {

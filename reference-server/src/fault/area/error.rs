@@ -1,6 +1,7 @@
 //! Faults of the documented errors on the WebSocket.
 
-use crate::deviation::look::{carried, cut, edit, error, is_error, json, silence, withhold};
+use crate::deviation::Site;
+use crate::deviation::look::{carried, cut, edit, error, field, is_error, json, silence, withhold};
 use crate::deviation::{Deviation, after, before};
 use crate::event::{Delivery, Event, Outcome};
 use crate::fault::registry::{Spec, spec};
@@ -90,6 +91,17 @@ pub const SPECS: &[Spec] = &[
             Some(Outcome::from(vec![Delivery { to: room.listeners(), message: packets::msg(user, room_name, "") }]))
         })
     }),
+    spec("empty-msg-sent-on-too", "ERR-10", &[], "an empty text is answered by the error and still sent to the other members", || {
+        after(|site, event, outcome| {
+            let Some((from, packet)) = json(event).filter(|(_, packet)| only_msg_blank(packet)) else { return false };
+            let (user, room_name) = (field(&packet, "user_name"), field(&packet, "room_name"));
+            let Some(room) = site.state.room(room_name).filter(|room| room.is_member(from, user)) else { return false };
+            let to: Vec<_> = room.listeners().into_iter().filter(|other| *other != from).collect();
+            let told = !to.is_empty();
+            outcome.deliveries.push(Delivery { to, message: packets::msg(user, room_name, "") });
+            told
+        })
+    }),
     spec("empty-msg-is-invalid-data", "ERR-10", &[], "an empty text is `invalid data`", || reply(only_msg_blank, Some("invalid data"))),
     spec("empty-msg-ignored", "ERR-10", &[], "an empty text is ignored", || reply(only_msg_blank, None)),
     spec("null-data-cuts", "ERR-11", &["ERR-13"], "null as data ends the connection", || {
@@ -110,9 +122,13 @@ pub const SPECS: &[Spec] = &[
     spec("error-to-the-room", "ERR-12", &[], "an error goes to everybody in the culprit's rooms", || {
         after(|site, event, outcome| {
             let Some(culprit) = event.connection() else { return false };
-            let rooms: Vec<_> = site.state.rooms_of(culprit).filter_map(|room| site.state.room(room)).collect();
-            let mates: Vec<_> = rooms.iter().flat_map(|room| room.listeners()).collect();
-            widen_errors(outcome, &mates)
+            widen_errors(outcome, &mates(site, culprit))
+        })
+    }),
+    spec("leave-errors-to-the-room", "ERR-12", &[], "the error for a faulty leave goes to everybody in the culprit's rooms", || {
+        after(|site, event, outcome| {
+            let Some((culprit, _)) = json(event).filter(|(_, packet)| is(packet, "leave")) else { return false };
+            widen_errors(outcome, &mates(site, culprit))
         })
     }),
     spec("error-to-everybody", "ERR-12", &[], "an error goes to every connection", || {
@@ -224,6 +240,11 @@ fn reply(to: fn(&Value) -> bool, text: Option<&'static str>) -> Arc<dyn Deviatio
         let (from, _) = json(event).filter(|(_, packet)| to(packet))?;
         text.map_or_else(silence, |text| error(from, text))
     })
+}
+
+/// Everybody in the rooms of a connection.
+fn mates(site: &Site<'_>, connection: ConnectionId) -> Vec<ConnectionId> {
+    site.state.rooms_of(connection).filter_map(|room| site.state.room(room)).flat_map(|room| room.listeners()).collect()
 }
 
 fn widen_errors(outcome: &mut Outcome, to: &[ConnectionId]) -> bool {

@@ -11,6 +11,7 @@ const TEXT: u8 = 0x1;
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const FIN: u8 = 0x80;
+const RESERVED: u8 = 0x70;
 
 pub const SPECS: &[Spec] = &[
     spec("large-frame-ignored", "ROB-6", &[], "a frame above 512 KiB is swallowed", || {
@@ -52,6 +53,9 @@ pub const SPECS: &[Spec] = &[
     }),
     spec("close-unanswered", "ROB-11", &[], "a close frame gets no answer", || frames(|frame| (frame.opcode() != CLOSE).then_some(frame))),
     spec("unmasked-accepted", "ROB-12", &[], "unmasked frames are accepted", || frames(|frame| Some(RawFrame { masked: true, ..frame }))),
+    spec("reserved-bits-accepted", "ROB-18", &[], "frames with a reserved bit are read as though they had none", || {
+        frames(|frame| Some(RawFrame { head: frame.head & !RESERVED, ..frame }))
+    }),
 ];
 
 type Change = fn(RawFrame) -> Option<RawFrame>;

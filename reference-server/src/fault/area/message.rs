@@ -80,6 +80,25 @@ pub const SPECS: &[Spec] = &[
             Some(missing) != event.connection() && withhold(outcome, is_msg, |to, _| to == missing)
         })
     }),
+    spec("returned-member-hears-twice", "LIFE-1", &[], "who joins a room again after leaving it gets two copies of each message", || {
+        let visits: Mutex<HashMap<(String, ConnectionId), usize>> = Mutex::default();
+        after(move |_, event, outcome| {
+            let mut visits = visits.lock().unwrap_or_else(PoisonError::into_inner);
+            for (packet, from) in sent(outcome, |packet| is_user(packet, "join")).zip(event.connection()) {
+                *visits.entry((field(&packet, "room_name").to_owned(), from)).or_default() += 1;
+            }
+            let Some(packet) = sent(outcome, is_msg).next() else { return false };
+            let has_returned = |to| visits.get(&(field(&packet, "room_name").to_owned(), to)).is_some_and(|visits| *visits > 1);
+            repeat(outcome, is_msg, |to| Some(to) != event.connection() && has_returned(to))
+        })
+    }),
+    spec("messages-ignore-case-of-rooms", "ISO-1", &[], "a message also reaches rooms whose names differ in case alone", || {
+        after(|site, _, outcome| {
+            let spoken_in: Vec<_> = sent(outcome, is_msg).map(|packet| field(&packet, "room_name").to_lowercase()).collect();
+            let rooms = site.state.rooms_mut().iter().filter(|(name, _)| spoken_in.contains(&name.to_lowercase()));
+            widen(outcome, &rooms.flat_map(|(_, room)| room.listeners()).collect())
+        })
+    }),
     spec("leak-into-other-rooms", "MSG-3", &["FLOW-LIFE"], "a message reaches the members of all rooms", || {
         after(|site, _, outcome| {
             let listeners = site.state.rooms_mut().values().flat_map(|room| room.listeners()).collect();
