@@ -3,6 +3,7 @@
 use crate::deviation::Active;
 use crate::deviation::Deviation;
 use crate::fault::registry::{Spec, spec};
+use crate::room::ConnectionId;
 use crate::transport::{FrameFilter, RawFrame};
 use std::sync::Arc;
 
@@ -64,7 +65,7 @@ struct Filter {
 }
 
 impl Deviation for Frames {
-    fn filter(&self, fault: &Active) -> Option<Box<dyn FrameFilter>> {
+    fn filter(&self, fault: &Active, _connection: ConnectionId) -> Option<Box<dyn FrameFilter>> {
         Some(Box::new(Filter { change: self.0, fault: fault.clone() }))
     }
 }
