@@ -222,8 +222,8 @@ pub const SPECS: &[Spec] = &[
                 }
                 let (name, user) = entering(site, event)?;
                 let room = site.state.room(&name)?;
-                let taken = room.taken() + leaked.get(&name)?;
-                if room.has_place(&user) || taken < site.state.capacity {
+                let free = site.state.capacity.saturating_sub(room.taken());
+                if room.has_place(&user) || free == 0 || free > *leaked.get(&name)? {
                     return None;
                 }
                 event.connection().map_or_else(|| answer(FULL_ROOM), |from| error(from, FULL_ROOM))
