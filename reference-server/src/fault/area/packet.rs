@@ -1,12 +1,19 @@
 //! Faults of the packets' form, and of relaying what only the server or only a client may send.
 
 use crate::deviation::Site;
-use crate::deviation::look::{edit, edit_for, field, is_error, is_msg, is_user, json, replace};
+use crate::deviation::look::{edit, edit_for, field, is_error, is_msg, is_user, json, replace, send};
 use crate::deviation::{after, before};
 use crate::event::{Delivery, Event, Outcome};
 use crate::fault::registry::{Spec, spec};
+use crate::room::ConnectionId;
 use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
+
+/// How long a packet waits for others.
+const QUICK: Duration = Duration::from_millis(10);
 
 const FLOWS: &[&str] = &["FLOW-CREATE", "FLOW-JOIN", "FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "FLOW-LIFE"];
 
@@ -56,6 +63,25 @@ pub const SPECS: &[Spec] = &[
     spec("two-packets-in-a-frame", "PKT-1", FLOWS, "each message holds its packet twice, on two lines", || {
         after(|_, _, outcome| replace(outcome, |packet| Some(Message::text(format!("{packet}\n{packet}")))))
     }),
+    spec(
+        "quick-packets-in-a-frame",
+        "PKT-1",
+        &["MSG-2", "MSG-5", "LIFE-2"],
+        "the packets for a connection within 10 ms are one message, each on a line",
+        || {
+            let waiting: Mutex<HashMap<ConnectionId, Waiting>> = Mutex::default();
+            after(move |site, _, outcome| {
+                let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut joined = false;
+                for Delivery { to, message } in outcome.deliveries.drain(..) {
+                    for connection in to {
+                        joined |= join_waiting(site, waiting.entry(connection).or_default(), connection, &message);
+                    }
+                }
+                joined
+            })
+        },
+    ),
     spec("binary-packets", "PKT-1", FLOWS, "packets are binary messages", || {
         after(|_, _, outcome| replace(outcome, |packet| Some(Message::binary(packet.to_string().into_bytes()))))
     }),
@@ -63,9 +89,9 @@ pub const SPECS: &[Spec] = &[
         after(|_, _, outcome| replace(outcome, |packet| is_error(packet).then(|| Message::binary(packet.to_string().into_bytes()))))
     }),
     spec("greeting", "PKT-1", &[], "the first answer on a connection comes after a greeting that isn't JSON", || {
-        let greeted = std::sync::Mutex::new(std::collections::HashSet::new());
+        let greeted = Mutex::new(std::collections::HashSet::new());
         after(move |_, event, outcome| {
-            let mut greeted = greeted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut greeted = greeted.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(from) = event.connection().filter(|from| greeted.insert(*from)) else { return false };
             let message = Message::text("welcome");
             outcome.deliveries.insert(0, Delivery { to: vec![from], message });
@@ -159,6 +185,14 @@ pub const SPECS: &[Spec] = &[
     spec("user-relayed", "PKT-4", &[], "a client's `user` packet is sent on to the room", || {
         before(|site, event| relay(site, event, |kind| kind == "user"))
     }),
+    spec("user-relayed-for-members", "PKT-4", &[], "a complete `user` packet of a member is sent on to its room", || {
+        before(|site, event| {
+            let (from, packet) = json(event).filter(|(_, packet)| packet["type"] == "user")?;
+            let is_complete = ["user_name", "room_name", "msg"].iter().all(|field| packet["data"][field].is_string());
+            let room = site.state.room(field(&packet, "room_name")).filter(|_| is_complete)?;
+            (!room.names_of(from).is_empty()).then(|| send(room.listeners(), &packet))
+        })
+    }),
     spec("error-relayed", "PKT-5", &[], "a client's `error` packet is sent on to the room", || {
         before(|site, event| relay(site, event, |kind| kind == "error"))
     }),
@@ -166,6 +200,21 @@ pub const SPECS: &[Spec] = &[
         before(|site, event| relay(site, event, |kind| !matches!(kind, "user" | "error" | "join" | "leave" | "msg")))
     }),
 ];
+
+/// The message that waits for one connection, if there is one.
+type Waiting = Arc<Mutex<Vec<Delivery>>>;
+
+/// Appends the message to the one that waits, or lets it wait itself.
+fn join_waiting(site: &Site<'_>, waiting: &Waiting, connection: ConnectionId, message: &Message) -> bool {
+    let mut deliveries = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(first) = deliveries.first_mut() {
+        first.message = Message::text(format!("{}\n{message}", first.message));
+        return true;
+    }
+    deliveries.push(Delivery { to: vec![connection], message: message.clone() });
+    site.deliver_unless_taken(QUICK, waiting);
+    false
+}
 
 fn remove(packet: &mut Value, field: &str) -> bool {
     packet["data"].as_object_mut().is_some_and(|data| data.remove(field).is_some())
