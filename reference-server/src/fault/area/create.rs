@@ -117,13 +117,13 @@ pub const SPECS: &[Spec] = &[
     spec("create-empty-name-crashes", "CREATE-4", &[], "a missing or empty name is answered by 500", || {
         before(|_, event| created_name(event).filter(|name| name.is_empty()).and_then(|_| crash()))
     }),
-    spec("name-trimmed", "CREATE-5", &["LIST-4"], "white space around names of rooms is lost", || {
+    spec("name-trimmed", "CREATE-5", &["LIST-4", "ISO-1"], "white space around names of rooms is lost", || {
         before(|site, event| renamed(site, event, |name| name.trim().to_owned()))
     }),
     spec("name-cut-at-ampersand", "CREATE-5", &["LIST-4"], "names of rooms end before their first `&`", || {
         before(|site, event| renamed(site, event, |name| name.split('&').next().unwrap_or_default().to_owned()))
     }),
-    spec("name-space-becomes-plus", "CREATE-5", &["LIST-4"], "spaces in names of rooms become `+`", || {
+    spec("name-space-becomes-plus", "CREATE-5", &["LIST-4", "ISO-1"], "spaces in names of rooms become `+`", || {
         before(|site, event| renamed(site, event, |name| name.replace(' ', "+")))
     }),
     spec("name-decoded-twice", "CREATE-5", &["LIST-4"], "names of rooms with a `%` are decoded once too often", || {

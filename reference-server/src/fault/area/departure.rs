@@ -149,7 +149,7 @@ pub const SPECS: &[Spec] = &[
     spec(
         "last-leaver-unknown",
         "FLOW-LIFE",
-        &["ROOM-2"],
+        &["ROOM-2", "FLOW-LEAVE", "FLOW-LEAVE-CREATOR"],
         "the HTTP leave of the last user in a room is answered by `user not exist`",
         || {
             after(|site, event, outcome| {
@@ -180,10 +180,10 @@ pub const SPECS: &[Spec] = &[
         "a member whose connection ends without a close frame keeps its place, though the others are told",
         || Arc::new(CutKeepsPlace::default()),
     ),
-    spec("vanished-stalls-room", "GONE-1", &["GONE-2"], "after a member's connection has ended its rooms are silent", || {
+    spec("vanished-stalls-room", "GONE-1", &["GONE-2", "ROB-13"], "after a member's connection has ended its rooms are silent", || {
         Arc::new(VanishedStallsRoom::default())
     }),
-    spec("vanished-cuts-members", "GONE-1", &[], "when a member's connection ends, those of the others are cut", || {
+    spec("vanished-cuts-members", "GONE-1", &["GONE-2", "ROB-13"], "when a member's connection ends, those of the others are cut", || {
         after(|site, event, outcome| {
             let Event::Gone(_) = event else { return false };
             let others: Vec<_> = outcome.deliveries.iter().flat_map(|delivery| delivery.to.clone()).collect();

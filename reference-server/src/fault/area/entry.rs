@@ -64,7 +64,7 @@ pub const SPECS: &[Spec] = &[
             creates.then(|| error(from, "user not exist")).flatten()
         })
     }),
-    spec("joiner-gets-create", "JOIN-2", &["FLOW-JOIN", "FLOW-LIFE"], "everybody's join is answered by `create`", || {
+    spec("joiner-gets-create", "JOIN-2", &["FLOW-JOIN", "FLOW-LIFE", "CREATE-3"], "everybody's join is answered by `create`", || {
         after(|_, _, outcome| edit(outcome, |packet| is_user(packet, "join") && set(packet, "msg", "create")))
     }),
     spec("joiner-names-swapped", "JOIN-2", &["FLOW-JOIN", "FLOW-LIFE"], "in the answer to a joiner user and room are swapped", || {
@@ -147,7 +147,7 @@ pub const SPECS: &[Spec] = &[
             edit_for(outcome, is_other, |packet| is_user(packet, "join") && set(packet, "room_name", "lobby"))
         })
     }),
-    spec("members-told-late-of-join", "JOIN-3", &["FLOW-LIFE"], "the members are told of a join after 4 s", || {
+    spec("members-told-late-of-join", "JOIN-3", &["FLOW-LIFE", "READ-1"], "the members are told of a join after 4 s", || {
         after(|site, event, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "join"), |to| Some(to) != event.connection()))
     }),
     spec("members-told-twice-of-join", "JOIN-4", &["FLOW-LIFE"], "the members are told of a join twice", || {

@@ -147,7 +147,7 @@ pub const SPECS: &[Spec] = &[
             room.is_some_and(|room| widen_errors(outcome, &room.listeners()))
         })
     }),
-    spec("error-cuts", "ERR-13", &[], "after an error packet the connection ends", || {
+    spec("error-cuts", "ERR-13", &["MSG-7"], "after an error packet the connection ends", || {
         after(|site, event, outcome| {
             let culprit = event.connection().filter(|_| outcome.deliveries.iter().any(|sent| is_error(&carried(sent))));
             let Some(culprit) = culprit else { return false };
@@ -161,7 +161,7 @@ pub const SPECS: &[Spec] = &[
     spec("fifth-error-closes", "ERR-13", &[], "after five errors the connection is closed", || {
         at_error(5, |site, culprit| site.refuse_after_last_words(culprit))
     }),
-    spec("error-ends-membership", "ERR-13", &["ROOM-9"], "who causes an error is out of its rooms", || {
+    spec("error-ends-membership", "ERR-13", &["ROOM-9", "MSG-7"], "who causes an error is out of its rooms", || {
         after(|site, event, outcome| {
             let culprit = event.connection().filter(|_| outcome.deliveries.iter().any(|sent| is_error(&carried(sent))));
             let Some(culprit) = culprit else { return false };
@@ -194,7 +194,7 @@ pub const SPECS: &[Spec] = &[
     spec(
         "errors-kept-secret",
         "ERR-1",
-        &["ERR-2", "ERR-3", "ERR-4", "ERR-5", "ERR-6", "ERR-8", "ERR-9", "ERR-10", "ERR-11"],
+        &["ERR-2", "ERR-3", "ERR-4", "ERR-5", "ERR-6", "ERR-8", "ERR-9", "ERR-10", "ERR-11", "ERR-7"],
         "no error is ever answered",
         || after(|_, _, outcome| withhold(outcome, is_error, |_, _| true)),
     ),

@@ -97,7 +97,7 @@ pub const SPECS: &[Spec] = &[
             })
         })
     }),
-    spec("list-omits-empty-rooms", "LIST-4", &[], "rooms without anybody in them aren't listed", || {
+    spec("list-omits-empty-rooms", "LIST-4", &["READ-1"], "rooms without anybody in them aren't listed", || {
         after(|_, event, outcome| {
             each_list(event, outcome, |rooms| {
                 let before = rooms.len();
@@ -106,7 +106,7 @@ pub const SPECS: &[Spec] = &[
             })
         })
     }),
-    spec("list-is-stale", "LIST-4", &["LIST-5"], "every list is the one that the request before should have got", || {
+    spec("list-is-stale", "LIST-4", &["LIST-5", "FLOW-LIFE"], "every list is the one that the request before should have got", || {
         let last = Mutex::new(None);
         after(move |_, event, outcome| {
             if !is_list(event) {
@@ -166,17 +166,23 @@ pub const SPECS: &[Spec] = &[
             })
         },
     ),
-    spec("refused-join-counted", "LIST-6", &["ROOM-9", "LIST-5"], "a join that a full room refuses counts in its population", || {
-        let refused = Mutex::new(HashMap::new());
-        after(move |_, event, outcome| {
-            let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((room, _)) = answered(event, outcome, FULL_ROOM) {
-                *refused.entry(room.to_owned()).or_insert(0) += 1;
-            }
-            each_population(event, outcome, |room, population| refused.get(room).map(|refused: &u64| json!(population + refused)))
-        })
-    }),
-    spec("refused-room-listed", "LIST-6", &["ROOM-9"], "a join to an unknown room makes it appear in the list", || {
+    spec(
+        "refused-join-counted",
+        "LIST-6",
+        &["ROOM-9", "LIST-5", "LIFE-2"],
+        "a join that a full room refuses counts in its population",
+        || {
+            let refused = Mutex::new(HashMap::new());
+            after(move |_, event, outcome| {
+                let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some((room, _)) = answered(event, outcome, FULL_ROOM) {
+                    *refused.entry(room.to_owned()).or_insert(0) += 1;
+                }
+                each_population(event, outcome, |room, population| refused.get(room).map(|refused: &u64| json!(population + refused)))
+            })
+        },
+    ),
+    spec("refused-room-listed", "LIST-6", &["ROOM-9", "READ-1"], "a join to an unknown room makes it appear in the list", || {
         after(|site, event, outcome| {
             let refused = answered(event, outcome, INVALID_ROOM);
             let Some((room, _)) = refused.filter(|(room, _)| !room.is_empty()) else { return false };

@@ -54,7 +54,7 @@ pub const SPECS: &[Spec] = &[
             })
         })
     }),
-    spec("third-member-misses-message", "MSG-2", &["FLOW-LIFE"], "beside the sender only one member gets a message", || {
+    spec("third-member-misses-message", "MSG-2", &["FLOW-LIFE", "READ-1"], "beside the sender only one member gets a message", || {
         after(|_, event, outcome| withhold(outcome, is_msg, |to, told| is_later_other(to, told, event.connection())))
     }),
     spec("message-twice", "MSG-2", &["FLOW-LIFE"], "the other members get two copies", || {
@@ -75,7 +75,7 @@ pub const SPECS: &[Spec] = &[
     spec("message-late", "MSG-2", &["FLOW-LIFE"], "the other members get a message after 4 s", || {
         after(|site, event, outcome| delay(site, outcome, LATE, is_msg, |to| Some(to) != event.connection()))
     }),
-    spec("tenth-message-lost", "MSG-2", &["MSG-5"], "every tenth message of the server reaches its sender alone", || {
+    spec("tenth-message-lost", "MSG-2", &["MSG-5", "FLOW-LIFE"], "every tenth message of the server reaches its sender alone", || {
         let count = AtomicUsize::new(0);
         after(move |_, event, outcome| {
             let messages = sent(outcome, is_msg).count();
@@ -95,7 +95,7 @@ pub const SPECS: &[Spec] = &[
             Some(missing) != event.connection() && withhold(outcome, is_msg, |to, _| to == missing)
         })
     }),
-    spec("leak-into-other-rooms", "MSG-3", &["FLOW-LIFE"], "a message reaches the members of all rooms", || {
+    spec("leak-into-other-rooms", "MSG-3", &["FLOW-LIFE", "LEAVE-3"], "a message reaches the members of all rooms", || {
         after(|site, _, outcome| {
             let listeners = site.state.rooms_mut().values().flat_map(|room| room.listeners()).collect();
             widen(outcome, &listeners)

@@ -47,11 +47,17 @@ pub const SPECS: &[Spec] = &[
             edit(outcome, |packet| packet["type"] == "user" && packet.as_object_mut().is_some_and(|packet| packet.remove("type").is_some()))
         })
     }),
-    spec("type-missing-in-errors", "PKT-1", &["ERR-1", "ERR-2", "ERR-3", "ERR-4"], "`error` packets have no type", || {
-        after(|_, _, outcome| {
-            edit(outcome, |packet| is_error(packet) && packet.as_object_mut().is_some_and(|packet| packet.remove("type").is_some()))
-        })
-    }),
+    spec(
+        "type-missing-in-errors",
+        "PKT-1",
+        &["ERR-1", "ERR-2", "ERR-3", "ERR-4", "ERR-5", "ERR-6", "ERR-7", "ERR-8", "ERR-9", "ERR-10", "ERR-11", "READ-1"],
+        "`error` packets have no type",
+        || {
+            after(|_, _, outcome| {
+                edit(outcome, |packet| is_error(packet) && packet.as_object_mut().is_some_and(|packet| packet.remove("type").is_some()))
+            })
+        },
+    ),
     spec("single-quotes", "PKT-1", FLOWS, "`user` packets are in single quotes, which isn't JSON", || {
         after(|_, _, outcome| {
             replace(outcome, |packet| (packet["type"] == "user").then(|| Message::text(packet.to_string().replace('"', "'"))))
@@ -85,9 +91,13 @@ pub const SPECS: &[Spec] = &[
     spec("binary-packets", "PKT-1", FLOWS, "packets are binary messages", || {
         after(|_, _, outcome| replace(outcome, |packet| Some(Message::binary(packet.to_string().into_bytes()))))
     }),
-    spec("binary-errors", "PKT-1", &["ERR-1", "ERR-2", "ERR-3"], "`error` packets are binary messages", || {
-        after(|_, _, outcome| replace(outcome, |packet| is_error(packet).then(|| Message::binary(packet.to_string().into_bytes()))))
-    }),
+    spec(
+        "binary-errors",
+        "PKT-1",
+        &["ERR-1", "ERR-2", "ERR-3", "ERR-4", "ERR-5", "ERR-6", "ERR-7", "ERR-8", "ERR-9", "ERR-10", "ERR-11", "READ-1"],
+        "`error` packets are binary messages",
+        || after(|_, _, outcome| replace(outcome, |packet| is_error(packet).then(|| Message::binary(packet.to_string().into_bytes())))),
+    ),
     spec("greeting", "PKT-1", &[], "the first answer on a connection comes after a greeting that isn't JSON", || {
         let greeted = Mutex::new(std::collections::HashSet::new());
         after(move |_, event, outcome| {
@@ -138,37 +148,49 @@ pub const SPECS: &[Spec] = &[
             })
         })
     }),
-    spec("error-as-code", "PKT-2", &["ERR-1", "ERR-2", "ERR-3"], "in `error` packets msg is a number", || {
-        after(|_, _, outcome| {
-            edit(outcome, |packet| {
-                if is_error(packet) {
-                    packet["data"]["msg"] = json!(400);
-                }
-                is_error(packet)
+    spec(
+        "error-as-code",
+        "PKT-2",
+        &["ERR-1", "ERR-2", "ERR-3", "ERR-4", "ERR-5", "ERR-6", "ERR-7", "ERR-8", "ERR-9", "ERR-10", "ERR-11", "READ-1"],
+        "in `error` packets msg is a number",
+        || {
+            after(|_, _, outcome| {
+                edit(outcome, |packet| {
+                    if is_error(packet) {
+                        packet["data"]["msg"] = json!(400);
+                    }
+                    is_error(packet)
+                })
             })
-        })
-    }),
+        },
+    ),
     spec("join-sent-on", "PKT-3", &["JOIN-3"], "the members get a packet of type `join` when somebody joins", || {
         after(|_, event, outcome| retype(outcome, event, "join"))
     }),
     spec("leave-sent-on", "PKT-3", &["LEAVE-2"], "the members get a packet of type `leave` when somebody leaves", || {
         after(|_, event, outcome| retype(outcome, event, "leave"))
     }),
-    spec("join-answered-as-join", "PKT-3", &["JOIN-2", "FLOW-JOIN", "FLOW-LIFE"], "a join is answered by a packet of type `join`", || {
-        after(|_, _, outcome| {
-            edit(outcome, |packet| {
-                let found = is_user(packet, "join");
-                if found {
-                    packet["type"] = json!("join");
-                }
-                found
+    spec(
+        "join-answered-as-join",
+        "PKT-3",
+        &["JOIN-2", "FLOW-JOIN", "FLOW-LIFE", "READ-1"],
+        "a join is answered by a packet of type `join`",
+        || {
+            after(|_, _, outcome| {
+                edit(outcome, |packet| {
+                    let found = is_user(packet, "join");
+                    if found {
+                        packet["type"] = json!("join");
+                    }
+                    found
+                })
             })
-        })
-    }),
+        },
+    ),
     spec(
         "leave-answered-as-leave",
         "PKT-3",
-        &["LEAVE-1", "FLOW-LEAVE", "FLOW-LIFE"],
+        &["LEAVE-1", "FLOW-LEAVE", "FLOW-LIFE", "FLOW-LEAVE-CREATOR", "LEAVE-2"],
         "a leave is answered by a packet of type `leave`",
         || {
             after(|_, _, outcome| {

@@ -48,7 +48,7 @@ pub const SPECS: &[Spec] = &[
     spec("invalid-room-only-on-join", "ROOM-3", &[], "leaving an unknown room is answered by `user not exist`", || {
         after(|_, event, outcome| room(event).is_some_and(|(_, _, status)| status == "0") && reword(outcome, INVALID_ROOM, USER_NOT_EXIST))
     }),
-    spec("unknown-room-left", "ROOM-3", &[], "leaving an unknown room succeeds", || {
+    spec("unknown-room-left", "ROOM-3", &["ROOM-7"], "leaving an unknown room succeeds", || {
         after(|_, event, outcome| room(event).is_some_and(|(_, _, status)| status == "0") && reword(outcome, INVALID_ROOM, LEFT))
     }),
     spec("unknown-room-made", "ROOM-3", &["LIST-6", "ROOM-9"], "joining an unknown room creates it", || {
@@ -160,7 +160,7 @@ pub const SPECS: &[Spec] = &[
     spec("full-room-misspelt", "ROOM-6", &[], "a full room is answered by `room full`", || {
         after(|_, _, outcome| reword(outcome, FULL_ROOM, "room full"))
     }),
-    spec("full-room-keeps-its-users", "ROOM-2", &["ROOM-8"], "leaving a full room is answered by `full room`", || {
+    spec("full-room-keeps-its-users", "ROOM-2", &["ROOM-8", "LIFE-2"], "leaving a full room is answered by `full room`", || {
         after(|site, event, outcome| {
             let Some((name, user)) = answered(event, outcome, LEFT) else { return false };
             let capacity = site.state.capacity;
@@ -280,7 +280,7 @@ pub const SPECS: &[Spec] = &[
             })
         },
     ),
-    spec("join-leaves-other-rooms", "ROOM-10", &["LIST-5"], "joining a room by HTTP leaves all others", || {
+    spec("join-leaves-other-rooms", "ROOM-10", &["LIST-5", "MSG-2"], "joining a room by HTTP leaves all others", || {
         after(|site, event, outcome| {
             let Some((joined, user)) = answered(event, outcome, JOINED) else { return false };
             let others = site.state.rooms_mut().iter_mut().filter(|(name, _)| *name != joined);
@@ -291,22 +291,34 @@ pub const SPECS: &[Spec] = &[
             })
         })
     }),
-    spec("leave-removes-everybody", "ROOM-11", &["FLOW-LIFE", "LIST-5"], "one user's leaving removes all others", || {
-        after(|site, event, outcome| {
-            let left = answered(event, outcome, LEFT).and_then(|(room, _)| site.state.room_mut(room));
-            let Some(room) = left.filter(|room| !room.is_empty()) else { return false };
-            *room = crate::room::Room::new(false);
-            true
-        })
-    }),
-    spec("leave-removes-room", "ROOM-11", &["FLOW-LIFE"], "one user's leaving removes the room while others are in it", || {
-        after(|site, event, outcome| {
-            let Some((room, _)) = answered(event, outcome, LEFT) else { return false };
-            let others = site.state.room(room).is_some_and(|room| !room.is_empty());
-            others && site.state.rooms_mut().shift_remove(room).is_some()
-        })
-    }),
-    spec("several-refusals-succeed", "ROOM-12", &["ROOM-3", "ROOM-4"], "an unknown status on an unknown room succeeds", || {
+    spec(
+        "leave-removes-everybody",
+        "ROOM-11",
+        &["FLOW-LIFE", "LIST-5", "FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "MSG-2"],
+        "one user's leaving removes all others",
+        || {
+            after(|site, event, outcome| {
+                let left = answered(event, outcome, LEFT).and_then(|(room, _)| site.state.room_mut(room));
+                let Some(room) = left.filter(|room| !room.is_empty()) else { return false };
+                *room = crate::room::Room::new(false);
+                true
+            })
+        },
+    ),
+    spec(
+        "leave-removes-room",
+        "ROOM-11",
+        &["FLOW-LIFE", "FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "LIFE-1", "READ-1"],
+        "one user's leaving removes the room while others are in it",
+        || {
+            after(|site, event, outcome| {
+                let Some((room, _)) = answered(event, outcome, LEFT) else { return false };
+                let others = site.state.room(room).is_some_and(|room| !room.is_empty());
+                others && site.state.rooms_mut().shift_remove(room).is_some()
+            })
+        },
+    ),
+    spec("several-refusals-succeed", "ROOM-12", &["ROOM-3", "ROOM-4", "ROOM-7"], "an unknown status on an unknown room succeeds", || {
         after(|site, event, outcome| {
             let Some((room, _)) = answered(event, outcome, INVALID_STATUS) else { return false };
             site.state.room(room).is_none() && reword(outcome, INVALID_STATUS, LEFT)
