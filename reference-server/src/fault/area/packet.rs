@@ -15,7 +15,31 @@ use tokio_tungstenite::tungstenite::Message;
 /// How long a packet waits for others.
 const QUICK: Duration = Duration::from_millis(10);
 
-const FLOWS: &[&str] = &["FLOW-CREATE", "FLOW-JOIN", "FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "FLOW-LIFE"];
+/// What can't hold where no `user` packet is one.
+const ENTRIES: &[&str] = &["JOIN-1", "JOIN-2", "FLOW-CREATE", "FLOW-JOIN", "FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "FLOW-LIFE"];
+
+/// What can't hold where no packet is one.
+const ALL_PACKETS: &[&str] = &[
+    "JOIN-1",
+    "JOIN-2",
+    "FLOW-CREATE",
+    "FLOW-JOIN",
+    "FLOW-LEAVE",
+    "FLOW-LEAVE-CREATOR",
+    "FLOW-LIFE",
+    "ERR-1",
+    "ERR-2",
+    "ERR-3",
+    "ERR-4",
+    "ERR-5",
+    "ERR-6",
+    "ERR-7",
+    "ERR-8",
+    "ERR-9",
+    "ERR-10",
+    "ERR-11",
+    "READ-1",
+];
 
 pub const SPECS: &[Spec] = &[
     spec("data-null", "PKT-1", &["PKT-2", "JOIN-3", "LEAVE-2"], "in the `user` packets for the other members data is null", || {
@@ -33,7 +57,7 @@ pub const SPECS: &[Spec] = &[
             )
         })
     }),
-    spec("data-as-text", "PKT-1", FLOWS, "data is a string that holds JSON", || {
+    spec("data-as-text", "PKT-1", ALL_PACKETS, "data is a string that holds JSON", || {
         after(|_, _, outcome| {
             edit(outcome, |packet| {
                 let data = packet["data"].to_string();
@@ -42,7 +66,7 @@ pub const SPECS: &[Spec] = &[
             })
         })
     }),
-    spec("type-missing", "PKT-1", FLOWS, "`user` packets have no type", || {
+    spec("type-missing", "PKT-1", ENTRIES, "`user` packets have no type", || {
         after(|_, _, outcome| {
             edit(outcome, |packet| packet["type"] == "user" && packet.as_object_mut().is_some_and(|packet| packet.remove("type").is_some()))
         })
@@ -58,15 +82,15 @@ pub const SPECS: &[Spec] = &[
             })
         },
     ),
-    spec("single-quotes", "PKT-1", FLOWS, "`user` packets are in single quotes, which isn't JSON", || {
+    spec("single-quotes", "PKT-1", ENTRIES, "`user` packets are in single quotes, which isn't JSON", || {
         after(|_, _, outcome| {
             replace(outcome, |packet| (packet["type"] == "user").then(|| Message::text(packet.to_string().replace('"', "'"))))
         })
     }),
-    spec("packet-in-array", "PKT-1", FLOWS, "packets are wrapped in an array", || {
+    spec("packet-in-array", "PKT-1", ALL_PACKETS, "packets are wrapped in an array", || {
         after(|_, _, outcome| replace(outcome, |packet| Some(Message::text(json!([packet]).to_string()))))
     }),
-    spec("two-packets-in-a-frame", "PKT-1", FLOWS, "each message holds its packet twice, on two lines", || {
+    spec("two-packets-in-a-frame", "PKT-1", ALL_PACKETS, "each message holds its packet twice, on two lines", || {
         after(|_, _, outcome| replace(outcome, |packet| Some(Message::text(format!("{packet}\n{packet}")))))
     }),
     spec(
@@ -88,7 +112,7 @@ pub const SPECS: &[Spec] = &[
             })
         },
     ),
-    spec("binary-packets", "PKT-1", FLOWS, "packets are binary messages", || {
+    spec("binary-packets", "PKT-1", ALL_PACKETS, "packets are binary messages", || {
         after(|_, _, outcome| replace(outcome, |packet| Some(Message::binary(packet.to_string().into_bytes()))))
     }),
     spec(
@@ -116,7 +140,7 @@ pub const SPECS: &[Spec] = &[
     spec("room-name-missing", "PKT-2", &["MSG-1", "MSG-2"], "`msg` packets lack room_name", || {
         after(|_, _, outcome| edit(outcome, |packet| is_msg(packet) && remove(packet, "room_name")))
     }),
-    spec("user-name-object", "PKT-2", FLOWS, "in `user` packets user_name is an object", || {
+    spec("user-name-object", "PKT-2", ENTRIES, "in `user` packets user_name is an object", || {
         after(|_, _, outcome| {
             edit(outcome, |packet| {
                 let found = packet["type"] == "user";
