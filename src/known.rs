@@ -161,7 +161,7 @@ pub fn rewrite(source: &Source, entries: &[Known], dropped: &[bool], added: &[(S
 
 /// The text of a new file.
 pub const NEW_FILE: &str =
-    "# What fails and is known to. A failure that isn't here counts; so does an entry that passes.\nknown-failures:\n";
+    "# What fails and is known to. A failure that isn't here counts; so does an entry that passes.\nknown-failures: []\n";
 
 fn quoted(text: &str) -> String {
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./ ".contains(c)) && !text.starts_with(['-', ' ', '.']);

@@ -67,7 +67,7 @@ async fn a_log_that_cannot_serve_is_wrong_usage() {
 async fn a_script_has_all_that_was_sent_under_new_names() {
     let (server, dir) = (faulty().await, tempfile::tempdir().expect("a folder"));
     let log = logged(&server, &dir).await.display().to_string();
-    let (code, script, err) = chatspec_off_the_runtime(&["repro", &log, SCENARIO]).await;
+    let (code, script, err) = chatspec_off_the_runtime(&["repro", &log, "leave.members-are-told/joiner-leaves"]).await;
     assert_eq!(code, 0, "{err}");
     for part in [
         "It failed under LEAVE-2",

@@ -57,7 +57,7 @@ async fn the_reference_server_passes_everything() {
 }
 
 /// A server that follows another reading conforms as well, and the harness finds out which. Played is what the reading bears
-/// on; the whole suite under every reading is the work of `.ci/matrix`.
+/// on; the whole suite under every reading is the work of `chatspec sensitivity`.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_reading_conforms() {
     let suite = suite();

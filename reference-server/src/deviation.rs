@@ -11,6 +11,7 @@ pub use site::Site;
 
 use crate::event::{Event, Outcome};
 use crate::hub::Hub;
+use crate::room::ConnectionId;
 use crate::transport::{FrameFilter, FrameShaper};
 use axum::Router;
 use std::fmt;
@@ -46,7 +47,7 @@ pub trait Deviation: Send + Sync {
     }
 
     /// Between a new connection's socket and its WebSocket, for what the server reads.
-    fn filter(&self, _active: &Active) -> Option<Box<dyn FrameFilter>> {
+    fn filter(&self, _active: &Active, _connection: ConnectionId) -> Option<Box<dyn FrameFilter>> {
         None
     }
 
@@ -100,8 +101,8 @@ impl Active {
         self.deviation.route(router, self)
     }
 
-    pub(crate) fn filter(&self) -> Option<Box<dyn FrameFilter>> {
-        self.deviation.filter(self)
+    pub(crate) fn filter(&self, connection: ConnectionId) -> Option<Box<dyn FrameFilter>> {
+        self.deviation.filter(self, connection)
     }
 
     pub(crate) fn shaper(&self) -> Option<Box<dyn FrameShaper>> {

@@ -13,7 +13,7 @@ pub enum Ending {
     Overflow,
     /// The server shuts down.
     Shutdown,
-    /// The client did what this server takes no part in: only variants do this.
+    /// The client did what this server takes no part in: only deviations do this.
     Refused,
     /// No goodbye at all: only faults do this.
     Abrupt,
@@ -42,14 +42,14 @@ struct Queue {
     most_messages: usize,
     most_bytes: usize,
     ending: Option<Ending>,
-    last_words: bool,
+    last_words: Option<Ending>,
 }
 
 impl Outbox {
     #[must_use]
     pub fn new(most_messages: usize, most_bytes: usize) -> Self {
         Self {
-            queue: Mutex::new(Queue { messages: VecDeque::new(), bytes: 0, most_messages, most_bytes, ending: None, last_words: false }),
+            queue: Mutex::new(Queue { messages: VecDeque::new(), bytes: 0, most_messages, most_bytes, ending: None, last_words: None }),
             filled: Notify::new(),
             ended: Notify::new(),
         }
@@ -101,16 +101,16 @@ impl Outbox {
         }
     }
 
-    /// Lets what is queued be the last that is sent.
-    pub(crate) fn end_when_empty(&self) {
-        self.lock().last_words = true;
+    /// Lets what is queued be the last that is sent before the connection ends.
+    pub(crate) fn end_when_empty(&self, ending: Ending) {
+        self.lock().last_words = Some(ending);
         self.filled.notify_one();
     }
 
-    /// Whether the last that is to be sent was taken.
-    pub(crate) fn has_said_all(&self) -> bool {
+    /// How the connection ends now that the last that is to be sent was taken.
+    pub(crate) fn ends_when_empty(&self) -> Option<Ending> {
         let queue = self.lock();
-        queue.last_words && queue.messages.is_empty()
+        queue.last_words.filter(|_| queue.messages.is_empty())
     }
 
     /// How many messages wait.

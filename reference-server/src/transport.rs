@@ -10,6 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+/// The opcode of a close frame, the first of the control frames'.
+pub const CLOSE: u8 = 0x8;
+
 /// A frame from a client, unmasked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawFrame {

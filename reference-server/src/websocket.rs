@@ -60,14 +60,13 @@ pub async fn serve(mut stream: TcpStream, hub: Arc<Hub>) {
         }
         Err(_) => return,
     };
-    let transport = match &hub.deviation {
-        None => Transport::plain(stream),
-        Some(deviation) => Transport::new(stream, deviation.filter(), deviation.shaper(), &mut read_ahead),
-    };
-    let socket = WebSocketStream::from_partially_read(transport, read_ahead, Role::Server, Some(config(&hub.limits))).await;
-
     let (connection, outbox) = hub.connect();
     debug!(connection = connection.0, "connected");
+    let transport = match &hub.deviation {
+        None => Transport::plain(stream),
+        Some(deviation) => Transport::new(stream, deviation.filter(connection), deviation.shaper(), &mut read_ahead),
+    };
+    let socket = WebSocketStream::from_partially_read(transport, read_ahead, Role::Server, Some(config(&hub.limits))).await;
     let (mut sink, mut source) = socket.split();
     let end = tokio::select! {
         end = read(&mut source, &hub, connection) => end,
@@ -141,8 +140,8 @@ async fn write(sink: &mut SplitSink<Socket, Message>, outbox: &Outbox, stall: Du
             Ok(Err(error)) => return end_after(&error),
             Err(_) => return End::Stalled,
         }
-        if outbox.has_said_all() {
-            return End::EndedByServer(Ending::Abrupt);
+        if let Some(ending) = outbox.ends_when_empty() {
+            return End::EndedByServer(ending);
         }
     }
 }

@@ -53,27 +53,31 @@ impl Expected {
         })
     }
 
-    /// The failures that no entry speaks of: a requirement where all that was played of it fails, else its scenarios.
+    /// The failures that no entry speaks of: a requirement where all that was played of it fails, a scenario where all of
+    /// its cases do, else the cases.
     fn news(&self, verdicts: &Verdicts) -> Vec<String> {
         let mut by_requirement: BTreeMap<&RequirementId, Vec<(&str, Outcome)>> = BTreeMap::new();
         for (scenario, requirement, outcome) in &verdicts.proofs {
             by_requirement.entry(requirement).or_default().push((scenario, *outcome));
         }
-        let fails = |outcome: Outcome| matches!(outcome, Outcome::Fail | Outcome::Flaky);
-        let mut news = Vec::new();
+        let mut news: Vec<String> = Vec::new();
         for (requirement, proofs) in by_requirement {
-            let new = |(scenario, outcome): &&(&str, Outcome)| fails(*outcome) && !self.known.excuse(scenario, requirement);
-            let failing: Vec<&str> = proofs.iter().filter(new).map(|(scenario, _)| scenario_of(scenario)).collect();
-            let passes = proofs.iter().any(|(_, outcome)| *outcome == Outcome::Pass);
-            if !passes && !failing.is_empty() {
-                news.push(requirement.to_string());
-            } else {
-                news.extend(failing.into_iter().map(str::to_owned));
+            let fails = |outcome: Outcome| matches!(outcome, Outcome::Fail | Outcome::Flaky);
+            let all_fail = |base: Option<&str>| {
+                let mut of_it = proofs.iter().filter(|(scenario, _)| base.is_none_or(|base| scenario_of(scenario) == base));
+                of_it.all(|(_, outcome)| fails(*outcome))
+            };
+            for (scenario, _) in proofs.iter().filter(|(scenario, outcome)| fails(*outcome) && !self.known.excuse(scenario, requirement)) {
+                let what = match scenario_of(scenario) {
+                    _ if all_fail(None) => requirement.as_str(),
+                    base if all_fail(Some(base)) => base,
+                    _ => scenario,
+                };
+                if !news.iter().any(|known| known == what) {
+                    news.push(what.to_owned());
+                }
             }
         }
-        news.dedup();
-        let mut seen = std::collections::HashSet::new();
-        news.retain(|what| seen.insert(what.clone()));
         news
     }
 }

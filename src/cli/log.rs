@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{Usage, suite};
 use crate::event::{Event, Log};
+use crate::matrix::scenario_of;
 use crate::scenario::protocol::Protocol;
 use crate::scenario::source::nearest;
 use crate::verdict::ScenarioVerdict;
@@ -35,10 +36,10 @@ pub fn verdicts<'a>(log: &'a Log, id: &str) -> anyhow::Result<Vec<&'a ScenarioVe
             _ => None,
         })
     };
-    let found: Vec<&ScenarioVerdict> =
-        all().filter(|verdict| verdict.scenario == id || crate::matrix::scenario_of(&verdict.scenario) == id).collect();
+    let found: Vec<&ScenarioVerdict> = all().filter(|verdict| verdict.scenario == id || scenario_of(&verdict.scenario) == id).collect();
     if found.is_empty() {
-        let help = nearest(id, all().map(|verdict| verdict.scenario.as_str())).map(|name| format!("; did you mean `{name}`?"));
+        let known = all().flat_map(|verdict| [scenario_of(&verdict.scenario), &verdict.scenario]);
+        let help = nearest(id, known).map(|name| format!("; did you mean `{name}`?"));
         return Err(Usage(format!("the log has no scenario `{id}`{}", help.unwrap_or_default())).into());
     }
     Ok(found)

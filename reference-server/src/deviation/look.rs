@@ -119,6 +119,18 @@ pub fn sent<'a>(outcome: &'a Outcome, test: fn(&Value) -> bool) -> impl Iterator
     outcome.deliveries.iter().map(carried).filter(test)
 }
 
+/// Who has done this by a packet, as a `user` packet says: connection, room and user.
+pub fn done(event: &Event<'_>, outcome: &Outcome, activity: &str) -> Option<(ConnectionId, String, String)> {
+    let Event::Text(from, _) = *event else { return None };
+    let packet = outcome.deliveries.iter().map(carried).find(|packet| is_user(packet, activity))?;
+    Some((from, field(&packet, "room_name").to_owned(), field(&packet, "user_name").to_owned()))
+}
+
+/// Who has entered by WebSocket: connection, room and user.
+pub fn entered(event: &Event<'_>, outcome: &Outcome) -> Option<(ConnectionId, String, String)> {
+    done(event, outcome, "create").or_else(|| done(event, outcome, "join"))
+}
+
 /// Changes the packets that go to some of the recipients. The closure says whether it changed anything.
 pub fn edit_for(outcome: &mut Outcome, who: impl Fn(ConnectionId) -> bool, edit: impl Fn(&mut Value) -> bool) -> bool {
     let mut edited = false;

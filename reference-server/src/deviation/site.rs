@@ -49,10 +49,19 @@ impl<'a> Site<'a> {
 
     /// Ends a connection with no goodbye, once what it is being sent is out.
     pub fn cut_after_last_words(&self, connection: ConnectionId) {
+        self.end_after_last_words(connection, Ending::Abrupt);
+    }
+
+    /// Ends a connection with a close frame, once what it is being sent is out.
+    pub fn refuse_after_last_words(&self, connection: ConnectionId) {
+        self.end_after_last_words(connection, Ending::Refused);
+    }
+
+    fn end_after_last_words(&self, connection: ConnectionId, ending: Ending) {
         let hub = Arc::clone(self.hub);
         // The lock is free again once this event's messages are queued.
         tokio::spawn(async move {
-            hub.visit(|_, outboxes| outboxes.get(&connection).map(|outbox| outbox.end_when_empty()));
+            hub.visit(|_, outboxes| outboxes.get(&connection).map(|outbox| outbox.end_when_empty(ending)));
         });
     }
 

@@ -1,11 +1,15 @@
 //! Faults that show on the wire alone: in frames, in odd requests, and under members that don't read.
 
-use crate::support::{Client, PATIENCE, Server};
+use crate::support::{Client, PATIENCE, Server, error, user_packet};
+use futures_util::SinkExt;
 use reference_server::fault::Fault;
+use reference_server::request::{JOINED, LEFT, USER_NOT_EXIST};
 use reference_server::{Config, Limits};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::MaybeTlsStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// Within this time a server that deals with a packet at all has answered, or its fault has fired.
 const STALL: Duration = Duration::from_secs(2);
@@ -56,6 +60,8 @@ async fn faults_of_frames_show() {
     let fragments = [frame(0x01, b"{\"type\":\"msg\","), frame(0x80, b"\"data\":{}}")].concat();
     check_frames("fragments-not-joined", &fragments).await;
     check_frames("fragments-swallowed", &fragments).await;
+    let interrupted = [frame(0x01, b"{\"type\":\"msg\","), frame(0x89, b"still there?"), frame(0x80, b"\"data\":{}}")].concat();
+    check_frames("control-frame-loses-fragments", &interrupted).await;
     check_frames("ping-unanswered", &frame(0x89, b"are you there")).await;
     check_frames("ping-payload-lost", &frame(0x89, b"are you there")).await;
     check_frames("close-unanswered", &frame(0x88, &1000_u16.to_be_bytes())).await;
@@ -88,6 +94,60 @@ async fn faults_of_odd_requests_show() {
         assert!(request.await.unwrap_err().is_timeout(), "{name}");
         assert_eq!(fault.firings(), 1, "{name}");
     }
+}
+
+#[tokio::test]
+async fn only_a_missing_user_is_none() {
+    let fault = Fault::named("missing-user-is-none").unwrap();
+    let server = start(&fault).await;
+    assert_eq!(server.room("lobby", "", "1").await, USER_NOT_EXIST);
+    assert_eq!(fault.firings(), 0);
+    assert_eq!(server.get("/chatroom/room", &[("room_name", "lobby"), ("status", "1")]).await, JOINED);
+    assert_eq!(server.room("lobby", "None", "0").await, LEFT);
+    assert_eq!(fault.firings(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_cut_keeps_its_place() {
+    let fault = Fault::named("cut-keeps-place").unwrap();
+    let server = start(&fault).await;
+    let mut ann = server.enter("lobby", "ann").await;
+    let mut bob = server.enter("lobby", "bob").await;
+    ann.receive().await;
+    bob.socket.close(None).await.unwrap();
+    assert_eq!(ann.receive().await, user_packet("bob", "lobby", "leave"));
+    assert_eq!(server.populations().await, [("lobby".to_owned(), 1)]);
+    assert_eq!(fault.firings(), 0);
+
+    let cid = server.enter("lobby", "cid").await;
+    ann.receive().await;
+    cid.reset();
+    assert_eq!(ann.receive().await, user_packet("cid", "lobby", "leave"));
+    assert_eq!(server.populations().await, [("lobby".to_owned(), 2)]);
+    assert_eq!(fault.firings(), 1);
+}
+
+#[tokio::test]
+async fn five_errors_close_the_connection_after_the_last() {
+    let fault = Fault::named("fifth-error-closes").unwrap();
+    let server = start(&fault).await;
+    let mut ann = server.enter("lobby", "ann").await;
+    for _ in 0..5 {
+        assert_eq!(ann.ask_text("{}").await, error("invalid message"));
+    }
+    assert_eq!(ann.close_code().await, Some(CloseCode::Policy));
+}
+
+#[tokio::test]
+async fn quick_packets_share_a_frame() {
+    let fault = Fault::named("quick-packets-in-a-frame").unwrap();
+    let server = start(&fault).await;
+    let mut ann = server.connect().await;
+    ann.socket.feed("{}".into()).await.unwrap();
+    ann.send("{}").await;
+    let Some(Message::Text(text)) = ann.next().await else { panic!("no text") };
+    assert_eq!(text.lines().count(), 2);
+    assert_eq!(fault.firings(), 1);
 }
 
 /// A server in which `deaf` never reads and `ann` has sent enough to fill its queue.
@@ -124,6 +184,20 @@ async fn a_slow_reader_stalls_all_until_it_is_gone() {
     assert!(answer.is_err(), "{answer:?}");
     deaf.reset();
     assert_eq!(bob.receive().await["type"], "error");
+}
+
+#[tokio::test]
+async fn a_slow_member_stalls_its_room_alone() {
+    let fault = Fault::named("slow-member-stalls-room").unwrap();
+    let (server, _ann, deaf) = with_a_slow_reader(&fault).await;
+    let mut elsewhere = server.create_and_enter("study", "eve").await;
+    assert_eq!(elsewhere.ask("msg", "eve", "study", "hello").await["type"], "msg");
+    let mut bob = server.connect().await;
+    bob.say("join", "bob", "lobby", "").await;
+    let answer = tokio::time::timeout(Duration::from_millis(100), bob.receive()).await;
+    assert!(answer.is_err(), "{answer:?}");
+    deaf.reset();
+    assert_eq!(bob.receive().await["type"], "user");
 }
 
 #[tokio::test]

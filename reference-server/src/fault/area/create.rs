@@ -1,6 +1,6 @@
 //! Faults of `chatroom/create`.
 
-use crate::deviation::look::{answer, crash, reword, says};
+use crate::deviation::look::{answer, crash, edit, entered, is_user, reword, says};
 use crate::deviation::{Active, Site};
 use crate::deviation::{Deviation, Waiting, after, before};
 use crate::event::{Event, Outcome};
@@ -9,7 +9,9 @@ use crate::fault::rendezvous::Rendezvous;
 use crate::hub::Hub;
 use crate::request::{CREATED, EXISTS, INVALID_ROOM, Request};
 use crate::room::Room;
-use std::sync::Arc;
+use serde_json::json;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub const SPECS: &[Spec] = &[
     spec(
@@ -36,6 +38,9 @@ pub const SPECS: &[Spec] = &[
     }),
     spec("create-exists-misspelt", "CREATE-2", &[], "a name in use is answered by `chatroom already exists`", || {
         after(|_, _, outcome| reword(outcome, EXISTS, "chatroom already exists"))
+    }),
+    spec("create-second-non-ascii-succeeds", "CREATE-2", &[], "a name in use is answered by success if not all of it is ASCII", || {
+        after(|_, event, outcome| created_name(event).is_some_and(|name| !name.is_ascii()) && reword(outcome, EXISTS, CREATED))
     }),
     spec("create-ignores-case", "ISO-1", &["CREATE-1"], "a new name that differs from another in case alone is in use", || {
         before(|site, event| {
@@ -68,6 +73,31 @@ pub const SPECS: &[Spec] = &[
         })
     }),
     spec(
+        "create-refused-rearms",
+        "CREATE-3",
+        &["JOIN-2"],
+        "after a refused create the next to join the existing room by WebSocket gets `create`, even after an HTTP join",
+        || {
+            let rearmed = Mutex::new(HashSet::new());
+            after(move |site, event, outcome| {
+                let mut rearmed = rearmed.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(name) = created_name(event).filter(|_| says(outcome, EXISTS)) {
+                    rearmed.insert(name.to_owned());
+                }
+                let entry = entered(event, outcome).filter(|(_, room, _)| rearmed.remove(room));
+                let Some(room) = entry.and_then(|(_, room, _)| site.state.room_mut(&room)) else { return false };
+                room.create_pending = false;
+                edit(outcome, |packet| {
+                    let joins = is_user(packet, "join");
+                    if joins {
+                        packet["data"]["msg"] = json!("create");
+                    }
+                    joins
+                })
+            })
+        },
+    ),
+    spec(
         "create-refused-takes-place",
         "CREATE-3",
         &["LIST-6", "LIST-5"],
@@ -87,13 +117,13 @@ pub const SPECS: &[Spec] = &[
     spec("create-empty-name-crashes", "CREATE-4", &[], "a missing or empty name is answered by 500", || {
         before(|_, event| created_name(event).filter(|name| name.is_empty()).and_then(|_| crash()))
     }),
-    spec("name-trimmed", "CREATE-5", &["LIST-4"], "white space around names of rooms is lost", || {
+    spec("name-trimmed", "CREATE-5", &["LIST-4", "ISO-1"], "white space around names of rooms is lost", || {
         before(|site, event| renamed(site, event, |name| name.trim().to_owned()))
     }),
     spec("name-cut-at-ampersand", "CREATE-5", &["LIST-4"], "names of rooms end before their first `&`", || {
         before(|site, event| renamed(site, event, |name| name.split('&').next().unwrap_or_default().to_owned()))
     }),
-    spec("name-space-becomes-plus", "CREATE-5", &["LIST-4"], "spaces in names of rooms become `+`", || {
+    spec("name-space-becomes-plus", "CREATE-5", &["LIST-4", "ISO-1"], "spaces in names of rooms become `+`", || {
         before(|site, event| renamed(site, event, |name| name.replace(' ', "+")))
     }),
     spec("name-decoded-twice", "CREATE-5", &["LIST-4"], "names of rooms with a `%` are decoded once too often", || {
@@ -104,6 +134,27 @@ pub const SPECS: &[Spec] = &[
             })
         })
     }),
+    spec(
+        "escapes-decoded-twice",
+        "CREATE-5",
+        &["LIST-4"],
+        "escapes such as `%41` in names of rooms and users are decoded once too often",
+        || {
+            before(|site, event| {
+                let Event::Request(request) = event else { return None };
+                let mut decoded = (*request).clone();
+                match &mut decoded {
+                    Request::List => {}
+                    Request::Create { room_name } => *room_name = unescaped(room_name),
+                    Request::Room { room_name, user_name, .. } => {
+                        *room_name = unescaped(room_name);
+                        *user_name = unescaped(user_name);
+                    }
+                }
+                (decoded != **request).then(|| site.state.handle(&Event::Request(&decoded)))
+            })
+        },
+    ),
     spec("name-slash-refused", "CREATE-5", &["CREATE-1"], "names of rooms with a `/` or `?` are refused", || {
         before(|_, event| created_name(event).filter(|name| name.contains(['/', '?'])).and_then(|_| answer(INVALID_ROOM)))
     }),
@@ -143,6 +194,12 @@ fn renamed(site: &mut Site<'_>, event: &Event<'_>, rename: fn(&str) -> String) -
     }
     *room_name = renamed;
     Some(site.state.handle(&Event::Request(&request)))
+}
+
+/// The text with its percent-encoding taken off; what else a form would encode stays as it is.
+fn unescaped(text: &str) -> String {
+    let form = text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
+    form_urlencoded::parse(form.as_bytes()).next().map(|(text, _)| text.into_owned()).unwrap_or_default()
 }
 
 #[derive(Default)]

@@ -1,15 +1,16 @@
 //! Faults of leaving: the WebSocket `leave`, the leave flow, and connections that vanish.
 
-use crate::deviation::Site;
 use crate::deviation::look::{
     LATE, answered, delay, edit, error, field, is_later_other, is_msg, is_user, packet, repeat, reword, sent, withhold,
 };
+use crate::deviation::{Active, Site};
 use crate::deviation::{Deviation, after, before};
 use crate::event::{Delivery, Event, Outcome};
 use crate::fault::registry::{Spec, spec};
 use crate::packet::{self as packets, Activity, Kind};
 use crate::request::{LEFT, USER_NOT_EXIST};
 use crate::room::ConnectionId;
+use crate::transport::{CLOSE, FrameFilter, RawFrame};
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -200,7 +201,7 @@ pub const SPECS: &[Spec] = &[
     spec(
         "last-leaver-unknown",
         "FLOW-LIFE",
-        &["ROOM-2"],
+        &["ROOM-2", "FLOW-LEAVE", "FLOW-LEAVE-CREATOR"],
         "the HTTP leave of the last user in a room is answered by `user not exist`",
         || {
             after(|site, event, outcome| {
@@ -253,7 +254,14 @@ pub const SPECS: &[Spec] = &[
     spec("vanished-frees-place-late", "GONE-2", &["LIST-5"], "a member whose connection ends keeps its place for 7 s", || {
         Arc::new(VanishedKeepsPlace { until: Some(TOO_LATE_FOR_THE_VANISHED) })
     }),
-    spec("vanished-stalls-room", "GONE-1", &["GONE-2"], "after a member's connection has ended its rooms are silent", || {
+    spec(
+        "cut-keeps-place",
+        "GONE-2",
+        &["LIST-5"],
+        "a member whose connection ends without a close frame keeps its place, though the others are told",
+        || Arc::new(CutKeepsPlace::default()),
+    ),
+    spec("vanished-stalls-room", "GONE-1", &["GONE-2", "ROB-13"], "after a member's connection has ended its rooms are silent", || {
         Arc::new(VanishedStallsRoom::default())
     }),
     spec(
@@ -273,7 +281,7 @@ pub const SPECS: &[Spec] = &[
             })
         },
     ),
-    spec("vanished-cuts-members", "GONE-1", &[], "when a member's connection ends, those of the others are cut", || {
+    spec("vanished-cuts-members", "GONE-1", &["GONE-2", "ROB-13"], "when a member's connection ends, those of the others are cut", || {
         after(|site, event, outcome| {
             let Event::Gone(_) = event else { return false };
             let others: Vec<_> = outcome.deliveries.iter().flat_map(|delivery| delivery.to.clone()).collect();
@@ -313,26 +321,65 @@ struct VanishedKeepsPlace {
 impl Deviation for VanishedKeepsPlace {
     fn before(&self, site: &mut Site<'_>, event: &Event<'_>) -> Option<Outcome> {
         let Event::Gone(connection) = *event else { return None };
-        let rooms: Vec<_> = site.state.rooms_of(connection).map(str::to_owned).collect();
-        let users = |room: &String| (room.clone(), site.state.room(room).map(|room| room.names_of(connection)));
-        let users: Vec<_> = rooms.iter().map(users).collect();
-        let outcome = site.state.gone(connection);
-        for (room_name, user_name) in
-            users.into_iter().flat_map(|(room, users)| users.unwrap_or_default().into_iter().map(move |user| (room.clone(), user)))
-        {
-            let Some(room) = site.state.room_mut(&room_name).filter(|room| !room.has_place(&user_name)) else { continue };
-            room.take_place(&user_name);
-            room.note_http_entry(&user_name);
-            site.fire();
-            if let Some(until) = self.until {
-                site.change_later(until, move |state| {
-                    if let Some(room) = state.room_mut(&room_name) {
-                        room.remove_user(&user_name);
-                    }
-                });
-            }
+        Some(gone_but_for_its_places(site, connection, self.until))
+    }
+}
+
+/// A connection has ended, and its users have places all the same, for some time or for good.
+fn gone_but_for_its_places(site: &mut Site<'_>, connection: ConnectionId, until: Option<Duration>) -> Outcome {
+    let rooms: Vec<_> = site.state.rooms_of(connection).map(str::to_owned).collect();
+    let users = |room: &String| (room.clone(), site.state.room(room).map(|room| room.names_of(connection)));
+    let users: Vec<_> = rooms.iter().map(users).collect();
+    let outcome = site.state.gone(connection);
+    for (room_name, user_name) in
+        users.into_iter().flat_map(|(room, users)| users.unwrap_or_default().into_iter().map(move |user| (room.clone(), user)))
+    {
+        let Some(room) = site.state.room_mut(&room_name).filter(|room| !room.has_place(&user_name)) else { continue };
+        room.take_place(&user_name);
+        room.note_http_entry(&user_name);
+        site.fire();
+        if let Some(until) = until {
+            site.change_later(until, move |state| {
+                if let Some(room) = state.room_mut(&room_name) {
+                    room.remove_user(&user_name);
+                }
+            });
         }
-        Some(outcome.into())
+    }
+    outcome.into()
+}
+
+/// The connections that have sent a close frame.
+type Closed = Arc<Mutex<HashSet<ConnectionId>>>;
+
+#[derive(Default)]
+struct CutKeepsPlace {
+    closed: Closed,
+}
+
+impl Deviation for CutKeepsPlace {
+    fn filter(&self, _fault: &Active, connection: ConnectionId) -> Option<Box<dyn FrameFilter>> {
+        Some(Box::new(CloseSeen { closed: Arc::clone(&self.closed), connection }))
+    }
+
+    fn before(&self, site: &mut Site<'_>, event: &Event<'_>) -> Option<Outcome> {
+        let Event::Gone(connection) = *event else { return None };
+        let is_closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner).remove(&connection);
+        (!is_closed).then(|| gone_but_for_its_places(site, connection, None))
+    }
+}
+
+struct CloseSeen {
+    closed: Closed,
+    connection: ConnectionId,
+}
+
+impl FrameFilter for CloseSeen {
+    fn frame(&mut self, frame: RawFrame) -> Option<RawFrame> {
+        if frame.opcode() == CLOSE {
+            self.closed.lock().unwrap_or_else(PoisonError::into_inner).insert(self.connection);
+        }
+        Some(frame)
     }
 }
 

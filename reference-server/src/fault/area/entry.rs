@@ -1,13 +1,14 @@
 //! Faults of the WebSocket `join`.
 
 use crate::deviation::look::{
-    LATE, answered, carried, delay, edit, edit_for, error, field, is_error, is_later_other, is_msg, is_user, json, packet, repeat, send,
-    sent, withhold,
+    LATE, answered, carried, delay, edit, edit_for, entered, error, field, is_error, is_later_other, is_msg, is_user, json, packet, repeat,
+    says, send, sent, withhold,
 };
 use crate::deviation::{after, before};
+use crate::event::Event;
 use crate::fault::registry::{Spec, spec};
 use crate::packet::Kind;
-use crate::request::LEFT;
+use crate::request::{CREATED, LEFT, Request};
 use crate::room::ConnectionId;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
@@ -37,6 +38,24 @@ pub const SPECS: &[Spec] = &[
     spec("creator-answered-late", "JOIN-1", &["FLOW-CREATE", "FLOW-LIFE"], "the creator's join is answered after 4 s", || {
         after(|site, _, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "create"), |_| true))
     }),
+    spec(
+        "newest-room-alone-gives-create",
+        "JOIN-1",
+        &["FLOW-CREATE", "FLOW-LIFE"],
+        "only the room created last can answer by `create`",
+        || {
+            let newest = Mutex::new(None);
+            after(move |site, event, outcome| {
+                let Event::Request(Request::Create { room_name }) = event else { return false };
+                if !says(outcome, CREATED) {
+                    return false;
+                }
+                let before = newest.lock().unwrap_or_else(PoisonError::into_inner).replace(room_name.clone());
+                let before = before.and_then(|before| site.state.room_mut(&before));
+                before.is_some_and(|room| std::mem::replace(&mut room.create_pending, false))
+            })
+        },
+    ),
     spec("creator-refused", "FLOW-CREATE", &["JOIN-1", "FLOW-LIFE"], "the creator can't enter without an HTTP join", || {
         before(|site, event| {
             let (from, packet) = packet(site, event, Kind::Join)?;
@@ -55,7 +74,7 @@ pub const SPECS: &[Spec] = &[
             std::mem::replace(&mut room.create_pending, false)
         })
     }),
-    spec("joiner-gets-create", "JOIN-2", &["FLOW-JOIN", "FLOW-LIFE"], "everybody's join is answered by `create`", || {
+    spec("joiner-gets-create", "JOIN-2", &["FLOW-JOIN", "FLOW-LIFE", "CREATE-3"], "everybody's join is answered by `create`", || {
         after(|_, _, outcome| edit(outcome, |packet| is_user(packet, "join") && set(packet, "msg", "create")))
     }),
     spec("creator-elsewhere-gets-create", "JOIN-2", &[], "who has created a room gets `create` in every other room too", || {
@@ -126,13 +145,32 @@ pub const SPECS: &[Spec] = &[
             })
         },
     ),
+    spec(
+        "newest-member-alone-told-of-join",
+        "JOIN-3",
+        &["FLOW-LIFE"],
+        "of the members only the one that entered last is told of a join",
+        || {
+            let members: Mutex<HashMap<String, Vec<ConnectionId>>> = Mutex::default();
+            after(move |_, event, outcome| {
+                let Some((from, room, _)) = entered(event, outcome) else { return false };
+                let mut members = members.lock().unwrap_or_else(PoisonError::into_inner);
+                let members = members.entry(room).or_default();
+                members.retain(|member| *member != from);
+                let is_newest = |to, told: &[ConnectionId]| members.iter().rfind(|member| told.contains(member)) == Some(&to);
+                let withheld = withhold(outcome, |packet| is_user(packet, "join"), |to, told| to != from && !is_newest(to, told));
+                members.push(from);
+                withheld
+            })
+        },
+    ),
     spec("members-told-wrong-room", "JOIN-3", &["FLOW-LIFE"], "the members are told of a join with the wrong room", || {
         after(|_, event, outcome| {
             let is_other = |to| Some(to) != event.connection();
             edit_for(outcome, is_other, |packet| is_user(packet, "join") && set(packet, "room_name", "lobby"))
         })
     }),
-    spec("members-told-late-of-join", "JOIN-3", &["FLOW-LIFE"], "the members are told of a join after 4 s", || {
+    spec("members-told-late-of-join", "JOIN-3", &["FLOW-LIFE", "READ-1"], "the members are told of a join after 4 s", || {
         after(|site, event, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "join"), |to| Some(to) != event.connection()))
     }),
     spec("late-creator-not-told", "JOIN-3", &[], "members who entered before the creator are not told that the creator enters", || {
@@ -140,6 +178,12 @@ pub const SPECS: &[Spec] = &[
     }),
     spec("members-told-twice-of-join", "JOIN-4", &["FLOW-LIFE"], "the members are told of a join twice", || {
         after(|_, event, outcome| repeat(outcome, |packet| is_user(packet, "join"), |to| Some(to) != event.connection()))
+    }),
+    spec("member-of-two-rooms-told-twice", "JOIN-4", &[], "a member whose connection is in two rooms is told of a join twice", || {
+        after(|site, event, outcome| {
+            let is_in_two_rooms = |to| Some(to) != event.connection() && site.state.rooms_of(to).nth(1).is_some();
+            repeat(outcome, |packet| is_user(packet, "join"), is_in_two_rooms)
+        })
     }),
     spec("joiner-answered-twice", "JOIN-4", &["FLOW-LIFE"], "a joiner is answered twice", || {
         after(|_, event, outcome| repeat(outcome, |packet| is_user(packet, "join"), |to| Some(to) == event.connection()))

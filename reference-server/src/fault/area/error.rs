@@ -31,6 +31,15 @@ pub const SPECS: &[Spec] = &[
     spec("no-user-is-invalid-message-for-msg", "ERR-4", &[], "a msg without user_name is an `invalid message`", || {
         reply(|packet| lacks(packet, "user_name") && is(packet, "msg"), Some("invalid message"))
     }),
+    spec("no-user-is-illegal-data-for-leave", "ERR-4", &[], "a leave without user_name is `illegal data`", || {
+        reply(
+            |packet| {
+                let data = packet["data"].as_object().filter(|_| is(packet, "leave"));
+                data.is_some_and(|data| !data.is_empty() && !data.contains_key("user_name"))
+            },
+            Some("illegal data"),
+        )
+    }),
     spec("no-room-is-illegal-data", "ERR-5", &[], "data without room_name is `illegal data`", || {
         reply(|packet| lacks(packet, "room_name"), Some("illegal data"))
     }),
@@ -39,6 +48,15 @@ pub const SPECS: &[Spec] = &[
     }),
     spec("no-room-is-invalid-room-for-msg", "ERR-5", &[], "a msg without room_name is an `invalid room`", || {
         reply(|packet| lacks(packet, "room_name") && is(packet, "msg"), Some(request::INVALID_ROOM))
+    }),
+    spec("no-room-is-own-room-for-msg", "ERR-5", &[], "a msg without room_name is for the only room that its connection is in", || {
+        before(|site, event| {
+            let (from, mut packet) = json(event).filter(|(_, packet)| is(packet, "msg") && lacks(packet, "room_name"))?;
+            let rooms: Vec<_> = site.state.rooms_of(from).collect();
+            let [room] = rooms[..] else { return None };
+            packet["data"]["room_name"] = room.into();
+            Some(site.state.handle(&Event::Text(from, &packet.to_string())))
+        })
     }),
     spec("no-msg-is-null-message", "ERR-6", &[], "a msg without its text is a `null message`", || {
         reply(|packet| lacks(packet, "msg") && is(packet, "msg"), Some("null message"))
@@ -125,19 +143,20 @@ pub const SPECS: &[Spec] = &[
             widen_errors(outcome, &mates(site, culprit))
         })
     }),
-    spec("leave-errors-to-the-room", "ERR-12", &[], "the error for a faulty leave goes to everybody in the culprit's rooms", || {
-        after(|site, event, outcome| {
-            let Some((culprit, _)) = json(event).filter(|(_, packet)| is(packet, "leave")) else { return false };
-            widen_errors(outcome, &mates(site, culprit))
-        })
-    }),
     spec("error-to-everybody", "ERR-12", &[], "an error goes to every connection", || {
         after(|site, _, outcome| {
             let everybody: Vec<_> = site.outboxes.keys().copied().collect();
             widen_errors(outcome, &everybody)
         })
     }),
-    spec("error-cuts", "ERR-13", &[], "after an error packet the connection ends", || {
+    spec("null-message-to-the-room", "ERR-12", &[], "the `null message` for a member goes to everybody in the room", || {
+        after(|site, event, outcome| {
+            let Some((from, packet)) = json(event).filter(|(_, packet)| only_msg_blank(packet)) else { return false };
+            let room = site.state.room(field(&packet, "room_name")).filter(|room| !room.names_of(from).is_empty());
+            room.is_some_and(|room| widen_errors(outcome, &room.listeners()))
+        })
+    }),
+    spec("error-cuts", "ERR-13", &["MSG-7"], "after an error packet the connection ends", || {
         after(|site, event, outcome| {
             let culprit = event.connection().filter(|_| outcome.deliveries.iter().any(|sent| is_error(&carried(sent))));
             let Some(culprit) = culprit else { return false };
@@ -146,20 +165,12 @@ pub const SPECS: &[Spec] = &[
         })
     }),
     spec("third-error-cuts", "ERR-13", &[], "after three errors the connection ends", || {
-        let errors: Mutex<HashMap<ConnectionId, usize>> = Mutex::default();
-        after(move |site, event, outcome| {
-            let culprit = event.connection().filter(|_| outcome.deliveries.iter().any(|sent| is_error(&carried(sent))));
-            let Some(culprit) = culprit else { return false };
-            let mut errors = errors.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = errors.entry(culprit).or_default();
-            *count += 1;
-            if *count == 3 {
-                site.cut_after_last_words(culprit);
-            }
-            *count == 3
-        })
+        at_error(3, |site, culprit| site.cut_after_last_words(culprit))
     }),
-    spec("error-ends-membership", "ERR-13", &["ROOM-9"], "who causes an error is out of its rooms", || {
+    spec("fifth-error-closes", "ERR-13", &[], "after five errors the connection is closed", || {
+        at_error(5, |site, culprit| site.refuse_after_last_words(culprit))
+    }),
+    spec("error-ends-membership", "ERR-13", &["ROOM-9", "MSG-7"], "who causes an error is out of its rooms", || {
         after(|site, event, outcome| {
             let culprit = event.connection().filter(|_| outcome.deliveries.iter().any(|sent| is_error(&carried(sent))));
             let Some(culprit) = culprit else { return false };
@@ -192,7 +203,7 @@ pub const SPECS: &[Spec] = &[
     spec(
         "errors-kept-secret",
         "ERR-1",
-        &["ERR-2", "ERR-3", "ERR-4", "ERR-5", "ERR-6", "ERR-8", "ERR-9", "ERR-10", "ERR-11"],
+        &["ERR-2", "ERR-3", "ERR-4", "ERR-5", "ERR-6", "ERR-8", "ERR-9", "ERR-10", "ERR-11", "ERR-7"],
         "no error is ever answered",
         || after(|_, _, outcome| withhold(outcome, is_error, |_, _| true)),
     ),
@@ -245,6 +256,22 @@ fn reply(to: fn(&Value) -> bool, text: Option<&'static str>) -> Arc<dyn Deviatio
 /// Everybody in the rooms of a connection.
 fn mates(site: &Site<'_>, connection: ConnectionId) -> Vec<ConnectionId> {
     site.state.rooms_of(connection).filter_map(|room| site.state.room(room)).flat_map(|room| room.listeners()).collect()
+}
+
+/// Ends a connection at one of its errors, counted from 1.
+fn at_error(last: usize, end: fn(&Site<'_>, ConnectionId)) -> Arc<dyn Deviation> {
+    let errors: Mutex<HashMap<ConnectionId, usize>> = Mutex::default();
+    after(move |site, event, outcome| {
+        let culprit = event.connection().filter(|_| outcome.deliveries.iter().any(|sent| is_error(&carried(sent))));
+        let Some(culprit) = culprit else { return false };
+        let mut errors = errors.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = errors.entry(culprit).or_default();
+        *count += 1;
+        if *count == last {
+            end(site, culprit);
+        }
+        *count == last
+    })
 }
 
 fn widen_errors(outcome: &mut Outcome, to: &[ConnectionId]) -> bool {

@@ -3,15 +3,16 @@
 use crate::deviation::Active;
 use crate::deviation::Deviation;
 use crate::fault::registry::{Spec, spec};
-use crate::transport::{FrameFilter, RawFrame};
+use crate::room::ConnectionId;
+use crate::transport::{CLOSE, FrameFilter, RawFrame};
 use std::sync::Arc;
 
 const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
-const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
+const OPCODE: u8 = 0x0f;
 
 pub const SPECS: &[Spec] = &[
     spec("large-frame-ignored", "ROB-6", &[], "a frame above 512 KiB is swallowed", || {
@@ -42,6 +43,9 @@ pub const SPECS: &[Spec] = &[
             (!is_fragment).then_some(frame)
         })
     }),
+    spec("control-frame-loses-fragments", "ROB-9", &[], "a ping or another control frame between fragments loses those before it", || {
+        Arc::new(LosesFragments)
+    }),
     spec("ping-unanswered", "ROB-10", &[], "a ping gets no pong", || frames(|frame| (frame.opcode() != PING).then_some(frame))),
     spec("ping-payload-lost", "ROB-10", &[], "a pong is always empty", || {
         frames(|mut frame| {
@@ -68,7 +72,7 @@ struct Filter {
 }
 
 impl Deviation for Frames {
-    fn filter(&self, fault: &Active) -> Option<Box<dyn FrameFilter>> {
+    fn filter(&self, fault: &Active, _connection: ConnectionId) -> Option<Box<dyn FrameFilter>> {
         Some(Box::new(Filter { change: self.0, fault: fault.clone() }))
     }
 }
@@ -80,6 +84,48 @@ impl FrameFilter for Filter {
             self.fault.fire();
         }
         changed
+    }
+}
+
+struct LosesFragments;
+
+struct Fragments {
+    /// The fragments of a message so far, in one.
+    begun: Option<RawFrame>,
+    fault: Active,
+}
+
+impl Deviation for LosesFragments {
+    fn filter(&self, fault: &Active, _connection: ConnectionId) -> Option<Box<dyn FrameFilter>> {
+        Some(Box::new(Fragments { begun: None, fault: fault.clone() }))
+    }
+}
+
+impl FrameFilter for Fragments {
+    fn frame(&mut self, frame: RawFrame) -> Option<RawFrame> {
+        if frame.opcode() >= CLOSE {
+            if let Some(begun) = &mut self.begun {
+                begun.payload.clear();
+                self.fault.fire();
+            }
+            return Some(frame);
+        }
+        let message = match self.begun.take() {
+            None => frame,
+            // No message may begin within another; the continuation of none fails the connection too.
+            Some(_) if frame.opcode() != CONTINUATION => return Some(RawFrame { head: FIN | CONTINUATION, ..frame }),
+            Some(mut begun) => {
+                begun.head |= frame.head & !OPCODE;
+                begun.masked &= frame.masked;
+                begun.payload.extend(frame.payload);
+                begun
+            }
+        };
+        if message.is_final() || message.opcode() == CONTINUATION {
+            return Some(message);
+        }
+        self.begun = Some(message);
+        None
     }
 }
 

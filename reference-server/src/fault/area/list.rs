@@ -1,10 +1,11 @@
 //! Faults of `chatroom/list`.
 
 use crate::deviation::after;
-use crate::deviation::look::{answered, says};
+use crate::deviation::look::{answered, done, entered, room, says};
 use crate::event::{Event, Outcome};
 use crate::fault::registry::{Spec, spec};
-use crate::request::{Body, FULL_ROOM, LEFT, Request};
+use crate::request::{Body, CREATED, FULL_ROOM, INVALID_ROOM, JOINED, LEFT, Request};
+use crate::room::ConnectionId;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,6 +60,34 @@ pub const SPECS: &[Spec] = &[
     spec("population-null-when-empty", "LIST-3", &[], "an empty room's population is null", || {
         after(|_, event, outcome| each_population(event, outcome, |_, population| (population == 0).then_some(Value::Null)))
     }),
+    spec(
+        "population-falls-at-late-close",
+        "LIST-3",
+        &["LIST-5"],
+        "the end of a connection whose user has left by WebSocket and by HTTP counts as one more leave",
+        || {
+            let left: Mutex<Vec<(ConnectionId, String, String)>> = Mutex::default();
+            let extra: Mutex<HashMap<String, i64>> = Mutex::default();
+            after(move |site, event, outcome| {
+                let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut extra = extra.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some((from, room, _)) = entered(event, outcome) {
+                    left.retain(|(leaver, left, _)| (*leaver, left) != (from, &room));
+                }
+                left.extend(done(event, outcome, "leave"));
+                if let Event::Gone(connection) = event {
+                    let is_out = |room: &str, user: &str| site.state.room(room).is_some_and(|room| !room.has_place(user));
+                    for (_, room, _) in left.iter().filter(|(leaver, room, user)| leaver == connection && is_out(room, user)) {
+                        *extra.entry(room.clone()).or_insert(0) += 1;
+                    }
+                }
+                each_population(event, outcome, |room, population| {
+                    let extra = extra.get(room)?;
+                    Some(json!(i64::try_from(population).ok()? - extra))
+                })
+            })
+        },
+    ),
     spec("list-new-room-twice", "LIST-4", &[], "the newest room is listed twice", || {
         after(|_, event, outcome| {
             each_list(event, outcome, |rooms| {
@@ -68,7 +97,7 @@ pub const SPECS: &[Spec] = &[
             })
         })
     }),
-    spec("list-omits-empty-rooms", "LIST-4", &[], "rooms without anybody in them aren't listed", || {
+    spec("list-omits-empty-rooms", "LIST-4", &["READ-1"], "rooms without anybody in them aren't listed", || {
         after(|_, event, outcome| {
             each_list(event, outcome, |rooms| {
                 let before = rooms.len();
@@ -77,7 +106,7 @@ pub const SPECS: &[Spec] = &[
             })
         })
     }),
-    spec("list-is-stale", "LIST-4", &["LIST-5"], "every list is the one that the request before should have got", || {
+    spec("list-is-stale", "LIST-4", &["LIST-5", "FLOW-LIFE"], "every list is the one that the request before should have got", || {
         let last = Mutex::new(None);
         after(move |_, event, outcome| {
             if !is_list(event) {
@@ -116,22 +145,55 @@ pub const SPECS: &[Spec] = &[
             })
         })
     }),
-    spec("refused-join-counted", "LIST-6", &["ROOM-9", "LIST-5"], "a join that a full room refuses counts in its population", || {
-        let refused = Mutex::new(HashMap::new());
-        after(move |_, event, outcome| {
-            let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((room, _)) = answered(event, outcome, FULL_ROOM) {
-                *refused.entry(room.to_owned()).or_insert(0) += 1;
-            }
-            each_population(event, outcome, |room, population| refused.get(room).map(|refused: &u64| json!(population + refused)))
-        })
-    }),
-    spec("refused-room-listed", "LIST-6", &["ROOM-9"], "a join to an unknown room makes it appear in the list", || {
+    spec(
+        "list-cache-misses-websocket",
+        "FLOW-LIFE",
+        &["LIST-5", "READ-1"],
+        "the list stays as it was fetched until the next HTTP create, join or leave, whoever comes and goes by WebSocket",
+        || {
+            let cache = Mutex::new(None);
+            after(move |_, event, outcome| {
+                let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+                if [CREATED, JOINED, LEFT].iter().any(|success| says(outcome, success)) {
+                    *cache = None;
+                }
+                if !is_list(event) {
+                    return false;
+                }
+                let current = outcome.answer.clone();
+                outcome.answer = cache.get_or_insert_with(|| current.clone()).clone();
+                outcome.answer != current
+            })
+        },
+    ),
+    spec(
+        "refused-join-counted",
+        "LIST-6",
+        &["ROOM-9", "LIST-5", "LIFE-2"],
+        "a join that a full room refuses counts in its population",
+        || {
+            let refused = Mutex::new(HashMap::new());
+            after(move |_, event, outcome| {
+                let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some((room, _)) = answered(event, outcome, FULL_ROOM) {
+                    *refused.entry(room.to_owned()).or_insert(0) += 1;
+                }
+                each_population(event, outcome, |room, population| refused.get(room).map(|refused: &u64| json!(population + refused)))
+            })
+        },
+    ),
+    spec("refused-room-listed", "LIST-6", &["ROOM-9", "READ-1"], "a join to an unknown room makes it appear in the list", || {
         after(|site, event, outcome| {
-            let refused = answered(event, outcome, crate::request::INVALID_ROOM);
+            let refused = answered(event, outcome, INVALID_ROOM);
             let Some((room, _)) = refused.filter(|(room, _)| !room.is_empty()) else { return false };
             site.state.add_room(room);
-            says(outcome, crate::request::INVALID_ROOM)
+            says(outcome, INVALID_ROOM)
+        })
+    }),
+    spec("leave-makes-room", "LIST-6", &["ROOM-3", "ROOM-9"], "leaving an unknown room is refused, but creates it", || {
+        after(|site, event, outcome| {
+            let Some((room, _, "0")) = room(event) else { return false };
+            says(outcome, INVALID_ROOM) && site.state.create(room).text() == Some(CREATED)
         })
     }),
     spec("name-escaped-in-list", "CREATE-5", &["LIST-4"], "names are escaped for HTML in the list", || {

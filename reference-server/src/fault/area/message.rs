@@ -1,13 +1,15 @@
 //! Faults of `msg` packets.
 
 use crate::deviation::Site;
-use crate::deviation::look::{LATE, cut, delay, edit, edit_for, field, is_later_other, is_msg, is_user, packet, repeat, sent, withhold};
+use crate::deviation::look::{
+    LATE, cut, delay, done, edit, edit_for, field, is_later_other, is_msg, is_user, packet, repeat, sent, withhold,
+};
 use crate::deviation::{Deviation, after, before};
 use crate::event::{Delivery, Event, Outcome};
 use crate::fault::registry::{Spec, spec};
 use crate::packet::{self as packets, Kind};
 use crate::room::ConnectionId;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +17,10 @@ use std::time::Duration;
 
 /// How long a held message waits for one that overtakes it.
 const HELD_AT_MOST: Duration = Duration::from_millis(300);
+
+/// How long a large message is held.
+const LARGE_HELD: Duration = Duration::from_millis(100);
+const LARGE: usize = 16_384;
 
 pub const SPECS: &[Spec] = &[
     spec("sender-gets-no-copy", "MSG-1", &["MSG-2", "FLOW-LIFE"], "the sender doesn't get its own message", || {
@@ -48,7 +54,7 @@ pub const SPECS: &[Spec] = &[
             })
         })
     }),
-    spec("third-member-misses-message", "MSG-2", &["FLOW-LIFE"], "beside the sender only one member gets a message", || {
+    spec("third-member-misses-message", "MSG-2", &["FLOW-LIFE", "READ-1"], "beside the sender only one member gets a message", || {
         after(|_, event, outcome| withhold(outcome, is_msg, |to, told| is_later_other(to, told, event.connection())))
     }),
     spec("message-twice", "MSG-2", &["FLOW-LIFE"], "the other members get two copies", || {
@@ -57,10 +63,19 @@ pub const SPECS: &[Spec] = &[
     spec("sender-gets-two-copies", "MSG-2", &["FLOW-LIFE"], "the sender gets two copies", || {
         after(|_, event, outcome| repeat(outcome, is_msg, |to| Some(to) == event.connection()))
     }),
+    spec("rejoined-gets-two-copies", "LIFE-1", &["MSG-2"], "a connection that has left a room and joined it again gets two copies", || {
+        let left: Mutex<HashSet<(ConnectionId, String)>> = Mutex::default();
+        after(move |_, event, outcome| {
+            let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+            left.extend(done(event, outcome, "leave").map(|(from, room, _)| (from, room)));
+            let Some(packet) = sent(outcome, is_msg).next() else { return false };
+            repeat(outcome, is_msg, |to| left.contains(&(to, field(&packet, "room_name").to_owned())))
+        })
+    }),
     spec("message-late", "MSG-2", &["FLOW-LIFE"], "the other members get a message after 4 s", || {
         after(|site, event, outcome| delay(site, outcome, LATE, is_msg, |to| Some(to) != event.connection()))
     }),
-    spec("tenth-message-lost", "MSG-2", &["MSG-5"], "every tenth message of the server reaches its sender alone", || {
+    spec("tenth-message-lost", "MSG-2", &["MSG-5", "FLOW-LIFE"], "every tenth message of the server reaches its sender alone", || {
         let count = AtomicUsize::new(0);
         after(move |_, event, outcome| {
             let messages = sent(outcome, is_msg).count();
@@ -80,26 +95,7 @@ pub const SPECS: &[Spec] = &[
             Some(missing) != event.connection() && withhold(outcome, is_msg, |to, _| to == missing)
         })
     }),
-    spec("returned-member-hears-twice", "LIFE-1", &[], "who joins a room again after leaving it gets two copies of each message", || {
-        let visits: Mutex<HashMap<(String, ConnectionId), usize>> = Mutex::default();
-        after(move |_, event, outcome| {
-            let mut visits = visits.lock().unwrap_or_else(PoisonError::into_inner);
-            for (packet, from) in sent(outcome, |packet| is_user(packet, "join")).zip(event.connection()) {
-                *visits.entry((field(&packet, "room_name").to_owned(), from)).or_default() += 1;
-            }
-            let Some(packet) = sent(outcome, is_msg).next() else { return false };
-            let has_returned = |to| visits.get(&(field(&packet, "room_name").to_owned(), to)).is_some_and(|visits| *visits > 1);
-            repeat(outcome, is_msg, |to| Some(to) != event.connection() && has_returned(to))
-        })
-    }),
-    spec("messages-ignore-case-of-rooms", "ISO-1", &[], "a message also reaches rooms whose names differ in case alone", || {
-        after(|site, _, outcome| {
-            let spoken_in: Vec<_> = sent(outcome, is_msg).map(|packet| field(&packet, "room_name").to_lowercase()).collect();
-            let rooms = site.state.rooms_mut().iter().filter(|(name, _)| spoken_in.contains(&name.to_lowercase()));
-            widen(outcome, &rooms.flat_map(|(_, room)| room.listeners()).collect())
-        })
-    }),
-    spec("leak-into-other-rooms", "MSG-3", &["FLOW-LIFE"], "a message reaches the members of all rooms", || {
+    spec("leak-into-other-rooms", "MSG-3", &["FLOW-LIFE", "LEAVE-3"], "a message reaches the members of all rooms", || {
         after(|site, _, outcome| {
             let listeners = site.state.rooms_mut().values().flat_map(|room| room.listeners()).collect();
             widen(outcome, &listeners)
@@ -108,8 +104,22 @@ pub const SPECS: &[Spec] = &[
     spec("leak-to-everybody", "MSG-3", &["LEAVE-3", "FLOW-LIFE"], "a message reaches every connection, in a room or not", || {
         after(|site, _, outcome| widen(outcome, &site.outboxes.keys().copied().collect()))
     }),
+    spec("leak-by-prefix", "ISO-1", &["MSG-3"], "a message also reaches the rooms whose names begin with its room's name", || {
+        after(|site, _, outcome| {
+            let Some(packet) = sent(outcome, is_msg).next() else { return false };
+            let rooms = site.state.rooms_mut().iter().filter(|(name, _)| name.starts_with(field(&packet, "room_name")));
+            let listeners = rooms.flat_map(|(_, room)| room.listeners()).collect();
+            widen(outcome, &listeners)
+        })
+    }),
     spec("text-escaped", "MSG-4", &[], "texts are escaped for HTML", || {
         texts(|text| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;"))
+    }),
+    spec("text-escaped-for-others", "MSG-4", &[], "in the other members' copies `&`, `<` and `>` are escaped for HTML", || {
+        after(|_, event, outcome| {
+            let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+            edit_for(outcome, |to| Some(to) != event.connection(), |packet| retext(packet, escaped))
+        })
     }),
     spec("text-without-newlines", "MSG-4", &[], "newlines in texts become spaces", || texts(|text| text.replace('\n', " "))),
     spec("text-cut-at-4096", "MSG-4", &[], "texts end after 4,096 bytes", || texts(|text| cut_at(text, 4_096))),
@@ -127,6 +137,12 @@ pub const SPECS: &[Spec] = &[
     }),
     spec("pairs-swapped", "MSG-5", &[], "of four quick messages of a sender the third and fourth are swapped", || {
         Arc::new(PairsSwapped::default())
+    }),
+    spec("large-message-overtaken", "MSG-5", &[], "a text of 16,384 letters or more is delivered 100 ms late", || {
+        after(|site, _, outcome| {
+            let is_large = |packet: &Value| is_msg(packet) && field(packet, "msg").chars().count() >= LARGE;
+            delay(site, outcome, LARGE_HELD, is_large, |_| true)
+        })
     }),
     spec("stranger-heard", "MSG-6", &["MSG-3"], "messages of those who aren't in the room reach its members", || {
         before(|site, event| spoken(site, event, |is_listener, _| !is_listener))
@@ -159,16 +175,16 @@ pub const SPECS: &[Spec] = &[
 ];
 
 fn texts(change: fn(&str) -> String) -> Arc<dyn Deviation> {
-    after(move |_, _, outcome| {
-        edit(outcome, |packet| {
-            let changed = change(field(packet, "msg"));
-            let differs = is_msg(packet) && changed != field(packet, "msg");
-            if differs {
-                packet["data"]["msg"] = json!(changed);
-            }
-            differs
-        })
-    })
+    after(move |_, _, outcome| edit(outcome, |packet| retext(packet, change)))
+}
+
+fn retext(packet: &mut Value, change: impl Fn(&str) -> String) -> bool {
+    let changed = change(field(packet, "msg"));
+    let differs = is_msg(packet) && changed != field(packet, "msg");
+    if differs {
+        packet["data"]["msg"] = json!(changed);
+    }
+    differs
 }
 
 fn cut_at(text: &str, longest: usize) -> String {

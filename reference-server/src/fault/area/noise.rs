@@ -10,8 +10,8 @@ use serde_json::Value;
 use std::sync::Arc;
 
 pub const SPECS: &[Spec] = &[
-    spec("not-json-cuts", "ROB-1", &[], "text that isn't JSON ends the connection abruptly", || on_text(not_json, React::Cut)),
-    spec("not-json-ignored", "ROB-1", &[], "text that isn't JSON is ignored", || on_text(not_json, React::Ignore)),
+    spec("not-json-cuts", "ROB-1", &["ROB-2"], "text that isn't JSON ends the connection abruptly", || on_text(not_json, React::Cut)),
+    spec("not-json-ignored", "ROB-1", &["ROB-2"], "text that isn't JSON is ignored", || on_text(not_json, React::Ignore)),
     spec("not-json-crashes", "ROB-1", &[], "text that isn't JSON ends every connection", || on_text(not_json, React::CutAll)),
     spec("array-cuts", "ROB-2", &[], "an array ends the connection abruptly", || {
         on_text(|text| parsed(text).is_some_and(|value| value.is_array()), React::Cut)

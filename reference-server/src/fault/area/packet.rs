@@ -1,14 +1,45 @@
 //! Faults of the packets' form, and of relaying what only the server or only a client may send.
 
 use crate::deviation::Site;
-use crate::deviation::look::{edit, edit_for, field, is_error, is_msg, is_user, json, replace};
+use crate::deviation::look::{edit, edit_for, field, is_error, is_msg, is_user, json, replace, send};
 use crate::deviation::{after, before};
 use crate::event::{Delivery, Event, Outcome};
 use crate::fault::registry::{Spec, spec};
+use crate::room::ConnectionId;
 use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
 
-const FLOWS: &[&str] = &["FLOW-CREATE", "FLOW-JOIN", "FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "FLOW-LIFE"];
+/// How long a packet waits for others.
+const QUICK: Duration = Duration::from_millis(10);
+
+/// What can't hold where no `user` packet is one.
+const ENTRIES: &[&str] = &["JOIN-1", "JOIN-2", "FLOW-CREATE", "FLOW-JOIN", "FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "FLOW-LIFE"];
+
+/// What can't hold where no packet is one.
+const ALL_PACKETS: &[&str] = &[
+    "JOIN-1",
+    "JOIN-2",
+    "FLOW-CREATE",
+    "FLOW-JOIN",
+    "FLOW-LEAVE",
+    "FLOW-LEAVE-CREATOR",
+    "FLOW-LIFE",
+    "ERR-1",
+    "ERR-2",
+    "ERR-3",
+    "ERR-4",
+    "ERR-5",
+    "ERR-6",
+    "ERR-7",
+    "ERR-8",
+    "ERR-9",
+    "ERR-10",
+    "ERR-11",
+    "READ-1",
+];
 
 pub const SPECS: &[Spec] = &[
     spec("data-null", "PKT-1", &["PKT-2", "JOIN-3", "LEAVE-2"], "in the `user` packets for the other members data is null", || {
@@ -26,7 +57,7 @@ pub const SPECS: &[Spec] = &[
             )
         })
     }),
-    spec("data-as-text", "PKT-1", FLOWS, "data is a string that holds JSON", || {
+    spec("data-as-text", "PKT-1", ALL_PACKETS, "data is a string that holds JSON", || {
         after(|_, _, outcome| {
             edit(outcome, |packet| {
                 let data = packet["data"].to_string();
@@ -35,37 +66,66 @@ pub const SPECS: &[Spec] = &[
             })
         })
     }),
-    spec("type-missing", "PKT-1", FLOWS, "`user` packets have no type", || {
+    spec("type-missing", "PKT-1", ENTRIES, "`user` packets have no type", || {
         after(|_, _, outcome| {
             edit(outcome, |packet| packet["type"] == "user" && packet.as_object_mut().is_some_and(|packet| packet.remove("type").is_some()))
         })
     }),
-    spec("type-missing-in-errors", "PKT-1", &["ERR-1", "ERR-2", "ERR-3", "ERR-4"], "`error` packets have no type", || {
-        after(|_, _, outcome| {
-            edit(outcome, |packet| is_error(packet) && packet.as_object_mut().is_some_and(|packet| packet.remove("type").is_some()))
-        })
-    }),
-    spec("single-quotes", "PKT-1", FLOWS, "`user` packets are in single quotes, which isn't JSON", || {
+    spec(
+        "type-missing-in-errors",
+        "PKT-1",
+        &["ERR-1", "ERR-2", "ERR-3", "ERR-4", "ERR-5", "ERR-6", "ERR-7", "ERR-8", "ERR-9", "ERR-10", "ERR-11", "READ-1"],
+        "`error` packets have no type",
+        || {
+            after(|_, _, outcome| {
+                edit(outcome, |packet| is_error(packet) && packet.as_object_mut().is_some_and(|packet| packet.remove("type").is_some()))
+            })
+        },
+    ),
+    spec("single-quotes", "PKT-1", ENTRIES, "`user` packets are in single quotes, which isn't JSON", || {
         after(|_, _, outcome| {
             replace(outcome, |packet| (packet["type"] == "user").then(|| Message::text(packet.to_string().replace('"', "'"))))
         })
     }),
-    spec("packet-in-array", "PKT-1", FLOWS, "packets are wrapped in an array", || {
+    spec("packet-in-array", "PKT-1", ALL_PACKETS, "packets are wrapped in an array", || {
         after(|_, _, outcome| replace(outcome, |packet| Some(Message::text(json!([packet]).to_string()))))
     }),
-    spec("two-packets-in-a-frame", "PKT-1", FLOWS, "each message holds its packet twice, on two lines", || {
+    spec("two-packets-in-a-frame", "PKT-1", ALL_PACKETS, "each message holds its packet twice, on two lines", || {
         after(|_, _, outcome| replace(outcome, |packet| Some(Message::text(format!("{packet}\n{packet}")))))
     }),
-    spec("binary-packets", "PKT-1", FLOWS, "packets are binary messages", || {
+    spec(
+        "quick-packets-in-a-frame",
+        "PKT-1",
+        &["MSG-2", "MSG-5", "LIFE-2"],
+        "the packets for a connection within 10 ms are one message, each on a line",
+        || {
+            let waiting: Mutex<HashMap<ConnectionId, Waiting>> = Mutex::default();
+            after(move |site, _, outcome| {
+                let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut joined = false;
+                for Delivery { to, message } in outcome.deliveries.drain(..) {
+                    for connection in to {
+                        joined |= join_waiting(site, waiting.entry(connection).or_default(), connection, &message);
+                    }
+                }
+                joined
+            })
+        },
+    ),
+    spec("binary-packets", "PKT-1", ALL_PACKETS, "packets are binary messages", || {
         after(|_, _, outcome| replace(outcome, |packet| Some(Message::binary(packet.to_string().into_bytes()))))
     }),
-    spec("binary-errors", "PKT-1", &["ERR-1", "ERR-2", "ERR-3"], "`error` packets are binary messages", || {
-        after(|_, _, outcome| replace(outcome, |packet| is_error(packet).then(|| Message::binary(packet.to_string().into_bytes()))))
-    }),
+    spec(
+        "binary-errors",
+        "PKT-1",
+        &["ERR-1", "ERR-2", "ERR-3", "ERR-4", "ERR-5", "ERR-6", "ERR-7", "ERR-8", "ERR-9", "ERR-10", "ERR-11", "READ-1"],
+        "`error` packets are binary messages",
+        || after(|_, _, outcome| replace(outcome, |packet| is_error(packet).then(|| Message::binary(packet.to_string().into_bytes())))),
+    ),
     spec("greeting", "PKT-1", &[], "the first answer on a connection comes after a greeting that isn't JSON", || {
-        let greeted = std::sync::Mutex::new(std::collections::HashSet::new());
+        let greeted = Mutex::new(std::collections::HashSet::new());
         after(move |_, event, outcome| {
-            let mut greeted = greeted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut greeted = greeted.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(from) = event.connection().filter(|from| greeted.insert(*from)) else { return false };
             let message = Message::text("welcome");
             outcome.deliveries.insert(0, Delivery { to: vec![from], message });
@@ -80,7 +140,7 @@ pub const SPECS: &[Spec] = &[
     spec("room-name-missing", "PKT-2", &["MSG-1", "MSG-2"], "`msg` packets lack room_name", || {
         after(|_, _, outcome| edit(outcome, |packet| is_msg(packet) && remove(packet, "room_name")))
     }),
-    spec("user-name-object", "PKT-2", FLOWS, "in `user` packets user_name is an object", || {
+    spec("user-name-object", "PKT-2", ENTRIES, "in `user` packets user_name is an object", || {
         after(|_, _, outcome| {
             edit(outcome, |packet| {
                 let found = packet["type"] == "user";
@@ -112,37 +172,49 @@ pub const SPECS: &[Spec] = &[
             })
         })
     }),
-    spec("error-as-code", "PKT-2", &["ERR-1", "ERR-2", "ERR-3"], "in `error` packets msg is a number", || {
-        after(|_, _, outcome| {
-            edit(outcome, |packet| {
-                if is_error(packet) {
-                    packet["data"]["msg"] = json!(400);
-                }
-                is_error(packet)
+    spec(
+        "error-as-code",
+        "PKT-2",
+        &["ERR-1", "ERR-2", "ERR-3", "ERR-4", "ERR-5", "ERR-6", "ERR-7", "ERR-8", "ERR-9", "ERR-10", "ERR-11", "READ-1"],
+        "in `error` packets msg is a number",
+        || {
+            after(|_, _, outcome| {
+                edit(outcome, |packet| {
+                    if is_error(packet) {
+                        packet["data"]["msg"] = json!(400);
+                    }
+                    is_error(packet)
+                })
             })
-        })
-    }),
+        },
+    ),
     spec("join-sent-on", "PKT-3", &["JOIN-3"], "the members get a packet of type `join` when somebody joins", || {
         after(|_, event, outcome| retype(outcome, event, "join"))
     }),
     spec("leave-sent-on", "PKT-3", &["LEAVE-2"], "the members get a packet of type `leave` when somebody leaves", || {
         after(|_, event, outcome| retype(outcome, event, "leave"))
     }),
-    spec("join-answered-as-join", "PKT-3", &["JOIN-2", "FLOW-JOIN", "FLOW-LIFE"], "a join is answered by a packet of type `join`", || {
-        after(|_, _, outcome| {
-            edit(outcome, |packet| {
-                let found = is_user(packet, "join");
-                if found {
-                    packet["type"] = json!("join");
-                }
-                found
+    spec(
+        "join-answered-as-join",
+        "PKT-3",
+        &["JOIN-2", "FLOW-JOIN", "FLOW-LIFE", "READ-1"],
+        "a join is answered by a packet of type `join`",
+        || {
+            after(|_, _, outcome| {
+                edit(outcome, |packet| {
+                    let found = is_user(packet, "join");
+                    if found {
+                        packet["type"] = json!("join");
+                    }
+                    found
+                })
             })
-        })
-    }),
+        },
+    ),
     spec(
         "leave-answered-as-leave",
         "PKT-3",
-        &["LEAVE-1", "FLOW-LEAVE", "FLOW-LIFE"],
+        &["LEAVE-1", "FLOW-LEAVE", "FLOW-LIFE", "FLOW-LEAVE-CREATOR", "LEAVE-2"],
         "a leave is answered by a packet of type `leave`",
         || {
             after(|_, _, outcome| {
@@ -159,6 +231,14 @@ pub const SPECS: &[Spec] = &[
     spec("user-relayed", "PKT-4", &[], "a client's `user` packet is sent on to the room", || {
         before(|site, event| relay(site, event, |kind| kind == "user"))
     }),
+    spec("user-relayed-for-members", "PKT-4", &[], "a complete `user` packet of a member is sent on to its room", || {
+        before(|site, event| {
+            let (from, packet) = json(event).filter(|(_, packet)| packet["type"] == "user")?;
+            let is_complete = ["user_name", "room_name", "msg"].iter().all(|field| packet["data"][field].is_string());
+            let room = site.state.room(field(&packet, "room_name")).filter(|_| is_complete)?;
+            (!room.names_of(from).is_empty()).then(|| send(room.listeners(), &packet))
+        })
+    }),
     spec("error-relayed", "PKT-5", &[], "a client's `error` packet is sent on to the room", || {
         before(|site, event| relay(site, event, |kind| kind == "error"))
     }),
@@ -166,6 +246,21 @@ pub const SPECS: &[Spec] = &[
         before(|site, event| relay(site, event, |kind| !matches!(kind, "user" | "error" | "join" | "leave" | "msg")))
     }),
 ];
+
+/// The message that waits for one connection, if there is one.
+type Waiting = Arc<Mutex<Vec<Delivery>>>;
+
+/// Appends the message to the one that waits, or lets it wait itself.
+fn join_waiting(site: &Site<'_>, waiting: &Waiting, connection: ConnectionId, message: &Message) -> bool {
+    let mut deliveries = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(first) = deliveries.first_mut() {
+        first.message = Message::text(format!("{}\n{message}", first.message));
+        return true;
+    }
+    deliveries.push(Delivery { to: vec![connection], message: message.clone() });
+    site.deliver_unless_taken(QUICK, waiting);
+    false
+}
 
 fn remove(packet: &mut Value, field: &str) -> bool {
     packet["data"].as_object_mut().is_some_and(|data| data.remove(field).is_some())

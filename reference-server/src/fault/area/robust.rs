@@ -1,10 +1,13 @@
 //! Faults of a server that doesn't stand up to slow readers and odd requests.
 
+use crate::deviation::look::{answered, field, json};
 use crate::deviation::{Active, Site};
 use crate::deviation::{Deviation, Waiting};
 use crate::event::{Event, Outcome};
 use crate::fault::registry::{Spec, spec};
-use crate::hub::Hub;
+use crate::hub::{Hub, Outboxes};
+use crate::request::JOINED;
+use crate::state::State;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode, Uri};
@@ -15,13 +18,31 @@ use std::time::Duration;
 
 /// How many messages wait for a member before it counts as slow.
 const SLOW: usize = 16;
+/// How many bytes do.
+const SLOW_BYTES: usize = 64 << 10;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 pub const SPECS: &[Spec] = &[
     spec("slow-reader-stalls-all", "ROB-13", &[], "while one member doesn't read, nobody's packets are dealt with", || {
-        Arc::new(SlowReaderStallsAll)
+        Arc::new(Stalls(|_, outboxes, _| outboxes.values().any(|outbox| outbox.backlog() > SLOW)))
     }),
+    spec(
+        "slow-member-stalls-room",
+        "ROB-13",
+        &[],
+        "while 64 KiB wait for a member that doesn't read, no packets to its room are dealt with",
+        || {
+            Arc::new(Stalls(|state, outboxes, event| {
+                let room = json(event).and_then(|(_, packet)| state.room(field(&packet, "room_name")));
+                let members = room.map(|room| room.listeners()).unwrap_or_default();
+                members.iter().filter_map(|member| outboxes.get(member)).any(|outbox| outbox.holds_more_than(usize::MAX, SLOW_BYTES))
+            }))
+        },
+    ),
     spec("queue-unbounded", "ROB-13", &[], "what waits for a member that doesn't read grows without bound", || Arc::new(QueueUnbounded)),
+    spec("missing-user-is-none", "ROOM-7", &[], "a join without user_name is one of the user `None`; an empty one is refused", || {
+        Arc::new(MissingUserIsNone)
+    }),
     spec("unknown-path-crashes", "ROB-14", &[], "an unknown path is answered by 500", || {
         requests(|_, uri| !is_known(uri), Reaction::Crash)
     }),
@@ -43,15 +64,21 @@ pub const SPECS: &[Spec] = &[
     }),
 ];
 
-struct SlowReaderStallsAll;
+/// Nothing that this is true of is dealt with.
+struct Stalls(fn(&State, &Outboxes, &Event<'_>) -> bool);
 
-impl Deviation for SlowReaderStallsAll {
+impl Deviation for Stalls {
     fn arrive<'a>(&'a self, hub: &'a Arc<Hub>, fault: &'a Active, event: &'a Event<'a>) -> Waiting<'a> {
         Box::pin(async move {
             if !matches!(event, Event::Text(..)) {
                 return None;
             }
-            let is_stalled = || hub.visit(|_, outboxes| outboxes.values().any(|outbox| outbox.backlog() > SLOW));
+            let is_stalled = || hub.visit(|state, outboxes| (self.0)(state, outboxes, event));
+            if !is_stalled() {
+                return None;
+            }
+            // What was queued just now is on its way to a member that does read.
+            tokio::time::sleep(LOOK_AGAIN).await;
             if is_stalled() {
                 fault.fire();
             }
@@ -74,6 +101,27 @@ impl Deviation for QueueUnbounded {
                     site.fire();
                 }
             }
+        }
+    }
+}
+
+struct MissingUserIsNone;
+
+impl Deviation for MissingUserIsNone {
+    fn route(&self, router: Router, _fault: &Active) -> Router {
+        router.layer(from_fn(|mut request: Request, next: Next| async move {
+            // Of several values the first counts, so this one does where the request has none.
+            let uri = format!("{}?{}&user_name=None", request.uri().path(), request.uri().query().unwrap_or_default());
+            if let Ok(uri) = uri.parse() {
+                *request.uri_mut() = uri;
+            }
+            next.run(request).await
+        }))
+    }
+
+    fn after(&self, site: &mut Site<'_>, event: &Event<'_>, outcome: &mut Outcome) {
+        if answered(event, outcome, JOINED).is_some_and(|(_, user)| user == "None") {
+            site.fire();
         }
     }
 }

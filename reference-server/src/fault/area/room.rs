@@ -1,15 +1,20 @@
 //! Faults of `chatroom/room`.
 
-use crate::deviation::look::{answer, answered, crash, reword, room, says};
+use crate::deviation::look::{answer, answered, crash, error, packet, reword, room, says};
 use crate::deviation::{Active, Site};
 use crate::deviation::{Deviation, Waiting, after, before};
 use crate::event::{Event, Outcome};
 use crate::fault::registry::{Spec, spec};
 use crate::fault::rendezvous::Rendezvous;
 use crate::hub::Hub;
+use crate::packet::Kind;
 use crate::request::{FULL_ROOM, INVALID_ROOM, INVALID_STATUS, JOINED, LEFT, Request, USER_NOT_EXIST};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long after its check a join takes the place.
+const CHECKED_EARLY: Duration = Duration::from_millis(50);
 
 pub const SPECS: &[Spec] = &[
     spec("join-text-misspelt", "ROOM-1", &["FLOW-JOIN", "FLOW-LIFE"], "a join is answered by `joined chatroom`", || {
@@ -43,7 +48,7 @@ pub const SPECS: &[Spec] = &[
     spec("invalid-room-only-on-join", "ROOM-3", &[], "leaving an unknown room is answered by `user not exist`", || {
         after(|_, event, outcome| room(event).is_some_and(|(_, _, status)| status == "0") && reword(outcome, INVALID_ROOM, USER_NOT_EXIST))
     }),
-    spec("unknown-room-left", "ROOM-3", &[], "leaving an unknown room succeeds", || {
+    spec("unknown-room-left", "ROOM-3", &["ROOM-7"], "leaving an unknown room succeeds", || {
         after(|_, event, outcome| room(event).is_some_and(|(_, _, status)| status == "0") && reword(outcome, INVALID_ROOM, LEFT))
     }),
     spec("unknown-room-made", "ROOM-3", &["LIST-6", "ROOM-9"], "joining an unknown room creates it", || {
@@ -56,6 +61,23 @@ pub const SPECS: &[Spec] = &[
             Some(site.state.enter(room, user).into())
         })
     }),
+    spec(
+        "lookup-ignores-case",
+        "ISO-1",
+        &["ROOM-3"],
+        "a request for an unknown room is for one whose name differs from it in case alone, if there is one",
+        || {
+            before(|site, event| {
+                let (name, user, status) = room(event)?;
+                if site.state.room(name).is_some() {
+                    return None;
+                }
+                let room_name = site.state.rooms_mut().keys().find(|other| other.to_lowercase() == name.to_lowercase())?.clone();
+                let request = Request::Room { room_name, user_name: user.to_owned(), status: status.to_owned() };
+                Some(site.state.handle(&Event::Request(&request)))
+            })
+        },
+    ),
     spec("status-two-leaves", "ROOM-4", &[], "status 2 is taken for 0", || {
         before(|site, event| with_status(site, event, |status| (status == "2").then_some("0")))
     }),
@@ -64,6 +86,14 @@ pub const SPECS: &[Spec] = &[
             with_status(site, event, |status| {
                 let number: i64 = status.parse().ok()?;
                 (number != 0 && status != "1").then_some("1")
+            })
+        })
+    }),
+    spec("status-negative-leaves", "ROOM-4", &[], "a negative status is taken for 0", || {
+        before(|site, event| {
+            with_status(site, event, |status| {
+                let number: i64 = status.parse().ok()?;
+                (number < 0).then_some("0")
             })
         })
     }),
@@ -116,10 +146,21 @@ pub const SPECS: &[Spec] = &[
             reword(outcome, FULL_ROOM, JOINED)
         })
     }),
+    spec("full-room-second-try-joins", "ROOM-6", &[], "a user whom a full room has refused gets in when it asks again", || {
+        let refused = Mutex::new(HashSet::new());
+        after(move |site, event, outcome| {
+            let Some((name, user)) = answered(event, outcome, FULL_ROOM) else { return false };
+            let is_first = refused.lock().unwrap_or_else(PoisonError::into_inner).insert((name.to_owned(), user.to_owned()));
+            let Some(room) = site.state.room_mut(name).filter(|_| !is_first) else { return false };
+            room.take_place(user);
+            room.note_http_entry(user);
+            reword(outcome, FULL_ROOM, JOINED)
+        })
+    }),
     spec("full-room-misspelt", "ROOM-6", &[], "a full room is answered by `room full`", || {
         after(|_, _, outcome| reword(outcome, FULL_ROOM, "room full"))
     }),
-    spec("full-room-keeps-its-users", "ROOM-2", &["ROOM-8"], "leaving a full room is answered by `full room`", || {
+    spec("full-room-keeps-its-users", "ROOM-2", &["ROOM-8", "LIFE-2"], "leaving a full room is answered by `full room`", || {
         after(|site, event, outcome| {
             let Some((name, user)) = answered(event, outcome, LEFT) else { return false };
             let capacity = site.state.capacity;
@@ -163,6 +204,32 @@ pub const SPECS: &[Spec] = &[
             true
         })
     }),
+    spec(
+        "creator-place-leaks",
+        "ROOM-8",
+        &["ROOM-1"],
+        "the HTTP leave of a user who entered by WebSocket alone frees no place, though the list shows it free",
+        || {
+            let leaked: Mutex<HashMap<String, usize>> = Mutex::default();
+            before(move |site, event| {
+                let mut leaked = leaked.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some((name, user, "0")) = room(event) {
+                    let room = site.state.room(name)?;
+                    if room.has_place(user) && !room.entered_by_http(user) {
+                        *leaked.entry(name.to_owned()).or_default() += 1;
+                    }
+                    return None;
+                }
+                let (name, user) = entering(site, event)?;
+                let room = site.state.room(&name)?;
+                let free = site.state.capacity.saturating_sub(room.taken());
+                if room.has_place(&user) || free == 0 || free > *leaked.get(&name)? {
+                    return None;
+                }
+                event.connection().map_or_else(|| answer(FULL_ROOM), |from| error(from, FULL_ROOM))
+            })
+        },
+    ),
     spec("refused-user-can-leave", "ROOM-9", &["ROOM-5"], "a user whom a full room refused can leave it", || {
         let refused = Mutex::new(HashSet::new());
         after(move |_, event, outcome| {
@@ -190,7 +257,30 @@ pub const SPECS: &[Spec] = &[
             })
         })
     }),
-    spec("join-leaves-other-rooms", "ROOM-10", &["LIST-5"], "joining a room by HTTP leaves all others", || {
+    spec(
+        "leave-leaves-last-room",
+        "ROOM-10",
+        &["LIST-5"],
+        "a user in several rooms who leaves one by HTTP is taken out of the one that it entered last",
+        || {
+            let entered: Mutex<HashMap<String, Vec<String>>> = Mutex::default();
+            before(move |site, event| {
+                let mut entered = entered.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some((name, user)) = entering(site, event) {
+                    let rooms = still_in(site, &mut entered, &user);
+                    if !rooms.contains(&name) {
+                        rooms.push(name);
+                    }
+                    return None;
+                }
+                let (name, user, _) = room(event).filter(|(_, _, status)| *status == "0")?;
+                let rooms = still_in(site, &mut entered, user);
+                let last = rooms.last().filter(|last| *last != name && rooms.iter().any(|room| room == name))?;
+                Some(site.state.leave_by_http(last, user))
+            })
+        },
+    ),
+    spec("join-leaves-other-rooms", "ROOM-10", &["LIST-5", "MSG-2"], "joining a room by HTTP leaves all others", || {
         after(|site, event, outcome| {
             let Some((joined, user)) = answered(event, outcome, JOINED) else { return false };
             let others = site.state.rooms_mut().iter_mut().filter(|(name, _)| *name != joined);
@@ -201,22 +291,34 @@ pub const SPECS: &[Spec] = &[
             })
         })
     }),
-    spec("leave-removes-everybody", "ROOM-11", &["FLOW-LIFE", "LIST-5"], "one user's leaving removes all others", || {
-        after(|site, event, outcome| {
-            let left = answered(event, outcome, LEFT).and_then(|(room, _)| site.state.room_mut(room));
-            let Some(room) = left.filter(|room| !room.is_empty()) else { return false };
-            *room = crate::room::Room::new(false);
-            true
-        })
-    }),
-    spec("leave-removes-room", "ROOM-11", &["FLOW-LIFE"], "one user's leaving removes the room while others are in it", || {
-        after(|site, event, outcome| {
-            let Some((room, _)) = answered(event, outcome, LEFT) else { return false };
-            let others = site.state.room(room).is_some_and(|room| !room.is_empty());
-            others && site.state.rooms_mut().shift_remove(room).is_some()
-        })
-    }),
-    spec("several-refusals-succeed", "ROOM-12", &["ROOM-3", "ROOM-4"], "an unknown status on an unknown room succeeds", || {
+    spec(
+        "leave-removes-everybody",
+        "ROOM-11",
+        &["FLOW-LIFE", "LIST-5", "FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "MSG-2"],
+        "one user's leaving removes all others",
+        || {
+            after(|site, event, outcome| {
+                let left = answered(event, outcome, LEFT).and_then(|(room, _)| site.state.room_mut(room));
+                let Some(room) = left.filter(|room| !room.is_empty()) else { return false };
+                *room = crate::room::Room::new(false);
+                true
+            })
+        },
+    ),
+    spec(
+        "leave-removes-room",
+        "ROOM-11",
+        &["FLOW-LIFE", "FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "LIFE-1", "READ-1"],
+        "one user's leaving removes the room while others are in it",
+        || {
+            after(|site, event, outcome| {
+                let Some((room, _)) = answered(event, outcome, LEFT) else { return false };
+                let others = site.state.room(room).is_some_and(|room| !room.is_empty());
+                others && site.state.rooms_mut().shift_remove(room).is_some()
+            })
+        },
+    ),
+    spec("several-refusals-succeed", "ROOM-12", &["ROOM-3", "ROOM-4", "ROOM-7"], "an unknown status on an unknown room succeeds", || {
         after(|site, event, outcome| {
             let Some((room, _)) = answered(event, outcome, INVALID_STATUS) else { return false };
             site.state.room(room).is_none() && reword(outcome, INVALID_STATUS, LEFT)
@@ -225,7 +327,26 @@ pub const SPECS: &[Spec] = &[
     spec("capacity-race", "ROOM-13", &["ROOM-6"], "of two simultaneous joins to the last place both succeed", || {
         Arc::new(CapacityRace::default())
     }),
+    spec("last-place-race", "ROOM-13", &["ROOM-6"], "of the joins to the last place that come within 50 ms all succeed", || {
+        Arc::new(LastPlaceRace)
+    }),
 ];
+
+/// Room and user of one who asks for a place, by HTTP or by WebSocket.
+fn entering(site: &Site<'_>, event: &Event<'_>) -> Option<(String, String)> {
+    match room(event) {
+        Some((room, user, "1")) => Some((room.to_owned(), user.to_owned())),
+        Some(_) => None,
+        None => packet(site, event, Kind::Join).map(|(_, packet)| (packet.room_name, packet.user_name)),
+    }
+}
+
+/// The rooms in which the user has a place, of those that it asked to enter.
+fn still_in<'a>(site: &Site<'_>, entered: &'a mut HashMap<String, Vec<String>>, user: &str) -> &'a mut Vec<String> {
+    let rooms = entered.entry(user.to_owned()).or_default();
+    rooms.retain(|room| site.state.room(room).is_some_and(|room| room.has_place(user)));
+    rooms
+}
 
 /// Deals with a request to `chatroom/room` as though it had another status.
 fn with_status(site: &mut Site<'_>, event: &Event<'_>, change: fn(&str) -> Option<&'static str>) -> Option<Outcome> {
@@ -242,24 +363,47 @@ struct CapacityRace {
 impl Deviation for CapacityRace {
     fn arrive<'a>(&'a self, hub: &'a Arc<Hub>, fault: &'a Active, event: &'a Event<'a>) -> Waiting<'a> {
         Box::pin(async move {
-            let (room, user, _) = room(event).filter(|(_, user, status)| !user.is_empty() && *status == "1")?;
-            let takes_last_place = hub.visit(|state, _| {
-                let capacity = state.capacity;
-                state.room(room).is_some_and(|room| room.taken() + 1 == capacity && !room.has_place(user))
-            });
-            if !takes_last_place || !self.rendezvous.meet(room).await {
+            let (room, user) = asks_for_last_place(hub, event)?;
+            if !self.rendezvous.meet(room).await {
                 return None;
             }
-            hub.visit(|state, _| {
-                let capacity = state.capacity;
-                let room = state.room_mut(room).filter(|room| !room.has_place(user))?;
-                room.take_place(user);
-                room.note_http_entry(user);
-                if room.taken() > capacity {
-                    fault.fire();
-                }
-                answer(JOINED)
-            })
+            let_in(hub, fault, room, user)
         })
     }
+}
+
+struct LastPlaceRace;
+
+impl Deviation for LastPlaceRace {
+    fn arrive<'a>(&'a self, hub: &'a Arc<Hub>, fault: &'a Active, event: &'a Event<'a>) -> Waiting<'a> {
+        Box::pin(async move {
+            let (room, user) = asks_for_last_place(hub, event)?;
+            tokio::time::sleep(CHECKED_EARLY).await;
+            let_in(hub, fault, room, user)
+        })
+    }
+}
+
+/// Room and user of an HTTP join to a room with one free place.
+fn asks_for_last_place<'a>(hub: &Arc<Hub>, event: &'a Event<'a>) -> Option<(&'a str, &'a str)> {
+    let (room, user, _) = room(event).filter(|(_, user, status)| !user.is_empty() && *status == "1")?;
+    let takes_last_place = hub.visit(|state, _| {
+        let capacity = state.capacity;
+        state.room(room).is_some_and(|room| room.taken() + 1 == capacity && !room.has_place(user))
+    });
+    takes_last_place.then_some((room, user))
+}
+
+/// Gives the user a place without another look at how many there are.
+fn let_in(hub: &Arc<Hub>, fault: &Active, room: &str, user: &str) -> Option<Outcome> {
+    hub.visit(|state, _| {
+        let capacity = state.capacity;
+        let room = state.room_mut(room).filter(|room| !room.has_place(user))?;
+        room.take_place(user);
+        room.note_http_entry(user);
+        if room.taken() > capacity {
+            fault.fire();
+        }
+        answer(JOINED)
+    })
 }
