@@ -140,7 +140,9 @@ pub const SPECS: &[Spec] = &[
     spec("error-to-the-room", "ERR-12", &[], "an error goes to everybody in the culprit's rooms", || {
         after(|site, event, outcome| {
             let Some(culprit) = event.connection() else { return false };
-            widen_errors(outcome, &mates(site, culprit))
+            let rooms: Vec<_> = site.state.rooms_of(culprit).filter_map(|room| site.state.room(room)).collect();
+            let mates: Vec<_> = rooms.iter().flat_map(|room| room.listeners()).collect();
+            widen_errors(outcome, &mates)
         })
     }),
     spec("error-to-everybody", "ERR-12", &[], "an error goes to every connection", || {
@@ -251,11 +253,6 @@ fn reply(to: fn(&Value) -> bool, text: Option<&'static str>) -> Arc<dyn Deviatio
         let (from, _) = json(event).filter(|(_, packet)| to(packet))?;
         text.map_or_else(silence, |text| error(from, text))
     })
-}
-
-/// Everybody in the rooms of a connection.
-fn mates(site: &Site<'_>, connection: ConnectionId) -> Vec<ConnectionId> {
-    site.state.rooms_of(connection).filter_map(|room| site.state.room(room)).flat_map(|room| room.listeners()).collect()
 }
 
 /// Ends a connection at one of its errors, counted from 1.
