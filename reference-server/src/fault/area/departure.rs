@@ -1,7 +1,9 @@
 //! Faults of leaving: the WebSocket `leave`, the leave flow, and connections that vanish.
 
 use crate::deviation::Site;
-use crate::deviation::look::{LATE, answered, delay, edit, field, is_later_other, is_msg, is_user, packet, repeat, reword, sent, withhold};
+use crate::deviation::look::{
+    LATE, answer, answered, delay, edit, field, is_later_other, is_msg, is_user, packet, repeat, reword, room, sent, withhold,
+};
 use crate::deviation::{Deviation, after, before};
 use crate::event::{Delivery, Event, Outcome};
 use crate::fault::registry::{Spec, spec};
@@ -131,6 +133,45 @@ pub const SPECS: &[Spec] = &[
             })
         },
     ),
+    spec("returner-cannot-leave", "FLOW-LEAVE", &["ROOM-2"], "a user who has come back can't leave by HTTP a second time", || {
+        let left = Mutex::new(HashSet::new());
+        before(move |site, event| {
+            let (room_name, user_name, status) = room(event)?;
+            let is_in = site.state.room(room_name)?.has_place(user_name);
+            let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+            let leaves_again = status == "0" && is_in && !left.insert((room_name.to_owned(), user_name.to_owned()));
+            leaves_again.then(|| answer(USER_NOT_EXIST)).flatten()
+        })
+    }),
+    spec(
+        "lone-creator-cannot-leave",
+        "FLOW-LEAVE-CREATOR",
+        &["ROOM-2", "FLOW-LIFE"],
+        "the HTTP leave of a creator who is alone is answered by `user not exist`",
+        || {
+            before(|site, event| {
+                let (room_name, user_name, status) = room(event)?;
+                let room = site.state.room(room_name)?;
+                let is_alone = room.taken() == 1 && room.has_place(user_name) && !room.entered_by_http(user_name);
+                (status == "0" && is_alone).then(|| answer(USER_NOT_EXIST)).flatten()
+            })
+        },
+    ),
+    spec("creators-place-never-freed", "ROOM-8", &["LIST-5", "FLOW-LIFE"], "the leaving of a room's creator frees no place", || {
+        let creators = Mutex::new(HashSet::new());
+        after(move |site, event, outcome| {
+            let mut creators = creators.lock().unwrap_or_else(PoisonError::into_inner);
+            for packet in sent(outcome, |packet| is_user(packet, "create")) {
+                creators.insert((field(&packet, "room_name").to_owned(), field(&packet, "user_name").to_owned()));
+            }
+            let Some((room, user)) = answered(event, outcome, LEFT) else { return false };
+            let was_creator = creators.remove(&(room.to_owned(), user.to_owned()));
+            let Some(room) = site.state.room_mut(room).filter(|_| was_creator) else { return false };
+            let ghost = format!("{user}\u{0}{}", room.taken());
+            room.take_place(&ghost);
+            true
+        })
+    }),
     spec(
         "creator-cannot-leave",
         "FLOW-LEAVE-CREATOR",
@@ -148,7 +189,7 @@ pub const SPECS: &[Spec] = &[
     spec(
         "last-leaver-unknown",
         "FLOW-LIFE",
-        &["ROOM-2"],
+        &["ROOM-2", "FLOW-LEAVE-CREATOR"],
         "the HTTP leave of the last user in a room is answered by `user not exist`",
         || {
             after(|site, event, outcome| {
