@@ -280,6 +280,42 @@ async fn comings_and_goings(exercise: &mut Exercise) {
     exercise.packet(12, "join", "lea", "loft", "").await;
 }
 
+/// Two rooms for few people, who come back, stay away, ask again, and are in both or in one over two connections.
+async fn second_times(exercise: &mut Exercise) {
+    exercise.room("t", "ann", "1").await;
+    exercise.create("t").await;
+    exercise.create("t").await;
+    exercise.packet(7, "join", "ann", "t", "").await;
+    exercise.list().await;
+    exercise.room("t", "eve", "2").await;
+    exercise.list().await;
+    exercise.room("t", "ANN", "0").await;
+    exercise.room("t", "ann", "0").await;
+    exercise.create("t").await;
+    for _ in 0..2 {
+        exercise.room("t", "Bob", "1").await;
+        exercise.room("t", "bob", "0").await;
+        exercise.room("t", "Bob", "0").await;
+    }
+    exercise.create("u%41").await;
+    exercise.packet(7, "join", "ann", "u%41", "").await;
+    exercise.room("u%41", "bob", "1").await;
+    exercise.packet(8, "join", "bob", "u%41", "").await;
+    exercise.packet(6, "join", "bob", "u%41", "").await;
+    exercise.list().await;
+    exercise.room("t", "bob", "1").await;
+    exercise.packet(8, "join", "bob", "t", "").await;
+    exercise.room("t", "bob", "0").await;
+    exercise.packet(7, "msg", "ann", "u%41", "is bob here").await;
+    exercise.create("u%41").await;
+    exercise.packet(7, "msg", "ann", "u%41", "are we here").await;
+    exercise.room("u%41", "cid", "1").await;
+    for _ in 0..2 {
+        exercise.room("u%41", "dan", "1").await;
+    }
+    exercise.list().await;
+}
+
 /// What the clients see.
 async fn transcript(fault: Option<Fault>) -> Vec<String> {
     let mut exercise = Exercise::new(fault);
@@ -290,6 +326,7 @@ async fn transcript(fault: Option<Fault>) -> Vec<String> {
     departures(&mut exercise).await;
     odd_requests(&mut exercise).await;
     comings_and_goings(&mut exercise).await;
+    second_times(&mut exercise).await;
     // The clock is paused and jumps, so whatever is late comes now.
     tokio::time::sleep(Duration::from_secs(60)).await;
     exercise.read_all();

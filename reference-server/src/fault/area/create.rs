@@ -42,6 +42,18 @@ pub const SPECS: &[Spec] = &[
     spec("create-second-non-ascii-succeeds", "CREATE-2", &[], "a name in use is answered by success if not all of it is ASCII", || {
         after(|_, event, outcome| created_name(event).is_some_and(|name| !name.is_ascii()) && reword(outcome, EXISTS, CREATED))
     }),
+    spec(
+        "emptied-room-created-anew",
+        "CREATE-2",
+        &["READ-1"],
+        "a name is free again once its room has emptied, though the room stays",
+        || {
+            after(|site, event, outcome| {
+                let has_emptied = refused_room(site, event, outcome).is_some_and(|room| room.is_empty() && !room.create_pending);
+                has_emptied && reword(outcome, EXISTS, CREATED)
+            })
+        },
+    ),
     spec("create-ignores-case", "ISO-1", &["CREATE-1"], "a new name that differs from another in case alone is in use", || {
         before(|site, event| {
             let name = created_name(event)?;
@@ -111,11 +123,42 @@ pub const SPECS: &[Spec] = &[
             })
         },
     ),
+    spec(
+        "create-refused-silences-members",
+        "CREATE-3",
+        &[],
+        "after a refused create the members of the existing room hear nothing",
+        || {
+            after(|site, event, outcome| {
+                let Some(room) = refused_room(site, event, outcome) else { return false };
+                let listeners = room.listeners();
+                for connection in &listeners {
+                    room.names_of(*connection).iter().for_each(|user| room.remove_member(*connection, user));
+                }
+                !listeners.is_empty()
+            })
+        },
+    ),
+    spec("create-refused-loses-the-creator", "CREATE-3", &["JOIN-1"], "after a refused create the creator to come gets `join`", || {
+        after(|site, event, outcome| {
+            let Some(room) = refused_room(site, event, outcome) else { return false };
+            std::mem::replace(&mut room.create_pending, false)
+        })
+    }),
     spec("create-empty-name", "CREATE-4", &["LIST-6"], "a missing or empty name is answered by success", || {
         before(|_, event| created_name(event).filter(|name| name.is_empty()).and_then(|_| answer(CREATED)))
     }),
     spec("create-empty-name-crashes", "CREATE-4", &[], "a missing or empty name is answered by 500", || {
         before(|_, event| created_name(event).filter(|name| name.is_empty()).and_then(|_| crash()))
+    }),
+    spec("nameless-room-listed", "LIST-6", &[], "a refused create without a name leaves a room in the list whose name is empty", || {
+        after(|site, event, _| {
+            let is_nameless = created_name(event).is_some_and(str::is_empty);
+            if is_nameless {
+                site.state.add_room("");
+            }
+            is_nameless
+        })
     }),
     spec("name-trimmed", "CREATE-5", &["LIST-4", "ISO-1"], "white space around names of rooms is lost", || {
         before(|site, event| renamed(site, event, |name| name.trim().to_owned()))
@@ -127,12 +170,7 @@ pub const SPECS: &[Spec] = &[
         before(|site, event| renamed(site, event, |name| name.replace(' ', "+")))
     }),
     spec("name-decoded-twice", "CREATE-5", &["LIST-4"], "names of rooms with a `%` are decoded once too often", || {
-        before(|site, event| {
-            renamed(site, event, |name| {
-                let decoded = form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned());
-                if name.contains('%') { decoded.unwrap_or_default() } else { name.to_owned() }
-            })
-        })
+        before(|site, event| renamed(site, event, decoded_again))
     }),
     spec(
         "escapes-decoded-twice",
@@ -154,6 +192,13 @@ pub const SPECS: &[Spec] = &[
                 (decoded != **request).then(|| site.state.handle(&Event::Request(&decoded)))
             })
         },
+    ),
+    spec(
+        "name-decoded-twice-on-entering",
+        "CREATE-5",
+        &["ROOM-1"],
+        "`chatroom/room` decodes names of rooms with a `%` once too often",
+        || before(|site, event| if created_name(event).is_none() { renamed(site, event, decoded_again) } else { None }),
     ),
     spec("name-slash-refused", "CREATE-5", &["CREATE-1"], "names of rooms with a `/` or `?` are refused", || {
         before(|_, event| created_name(event).filter(|name| name.contains(['/', '?'])).and_then(|_| answer(INVALID_ROOM)))
@@ -200,6 +245,11 @@ fn renamed(site: &mut Site<'_>, event: &Event<'_>, rename: fn(&str) -> String) -
 fn unescaped(text: &str) -> String {
     let form = text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
     form_urlencoded::parse(form.as_bytes()).next().map(|(text, _)| text.into_owned()).unwrap_or_default()
+}
+
+fn decoded_again(name: &str) -> String {
+    let decoded = form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned());
+    if name.contains('%') { decoded.unwrap_or_default() } else { name.to_owned() }
 }
 
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! Faults of leaving: the WebSocket `leave`, the leave flow, and connections that vanish.
 
 use crate::deviation::look::{
-    LATE, answered, delay, edit, error, field, is_later_other, is_msg, is_user, packet, repeat, reword, sent, withhold,
+    LATE, answer, answered, delay, edit, error, field, is_later_other, is_msg, is_user, packet, repeat, reword, room, sent, withhold,
 };
 use crate::deviation::{Active, Site};
 use crate::deviation::{Deviation, after, before};
@@ -181,6 +181,30 @@ pub const SPECS: &[Spec] = &[
                 };
                 room.remove_user(&packet.user_name);
                 true
+            })
+        },
+    ),
+    spec("returner-cannot-leave", "FLOW-LEAVE", &["ROOM-2"], "a user who has come back can't leave by HTTP a second time", || {
+        let left = Mutex::new(HashSet::new());
+        before(move |site, event| {
+            let (room_name, user_name, status) = room(event)?;
+            let is_in = site.state.room(room_name)?.has_place(user_name);
+            let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+            let leaves_again = status == "0" && is_in && !left.insert((room_name.to_owned(), user_name.to_owned()));
+            leaves_again.then(|| answer(USER_NOT_EXIST)).flatten()
+        })
+    }),
+    spec(
+        "lone-creator-cannot-leave",
+        "FLOW-LEAVE-CREATOR",
+        &["ROOM-2", "FLOW-LIFE"],
+        "the HTTP leave of a creator who is alone is answered by `user not exist`",
+        || {
+            before(|site, event| {
+                let (room_name, user_name, status) = room(event)?;
+                let room = site.state.room(room_name)?;
+                let is_alone = room.taken() == 1 && room.has_place(user_name) && !room.entered_by_http(user_name);
+                (status == "0" && is_alone).then(|| answer(USER_NOT_EXIST)).flatten()
             })
         },
     ),

@@ -1,15 +1,15 @@
 //! Faults of `chatroom/list`.
 
-use crate::deviation::after;
 use crate::deviation::look::{answered, done, entered, room, says};
+use crate::deviation::{Deviation, Site, after};
 use crate::event::{Event, Outcome};
 use crate::fault::registry::{Spec, spec};
-use crate::request::{Body, CREATED, FULL_ROOM, INVALID_ROOM, JOINED, LEFT, Request};
+use crate::request::{Body, CREATED, EXISTS, FULL_ROOM, INVALID_ROOM, JOINED, LEFT, Request, USER_NOT_EXIST};
 use crate::room::ConnectionId;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub const SPECS: &[Spec] = &[
     spec("list-key-alternates", "LIST-1", &[], "the list is called room_list and rooms in turn", || {
@@ -106,6 +106,15 @@ pub const SPECS: &[Spec] = &[
             })
         })
     }),
+    spec("list-entry-per-person", "LIST-4", &["LIST-5", "FLOW-LIFE"], "a room is listed once for each person in it", || {
+        after(|_, event, outcome| {
+            each_list(event, outcome, |rooms| {
+                let people = |room: &Value| room["population"].as_u64().and_then(|people| usize::try_from(people).ok());
+                let all: Vec<Value> = rooms.iter().flat_map(|room| vec![room.clone(); people(room).unwrap_or(0).max(1)]).collect();
+                (all.len() > rooms.len()).then(|| all.into())
+            })
+        })
+    }),
     spec("list-is-stale", "LIST-4", &["LIST-5", "FLOW-LIFE"], "every list is the one that the request before should have got", || {
         let last = Mutex::new(None);
         after(move |_, event, outcome| {
@@ -163,6 +172,59 @@ pub const SPECS: &[Spec] = &[
                 let current = outcome.answer.clone();
                 outcome.answer = cache.get_or_insert_with(|| current.clone()).clone();
                 outcome.answer != current
+            })
+        },
+    ),
+    spec("same-name-counted-twice", "LIST-5", &["READ-1"], "a user who is in a room over two connections counts as two people", || {
+        after(|site, event, outcome| {
+            each_population(event, outcome, |room, population| {
+                let room = site.state.room(room)?;
+                let names: Vec<String> = room.listeners().into_iter().flat_map(|connection| room.names_of(connection)).collect();
+                let again = names.len() - names.iter().collect::<HashSet<_>>().len();
+                (again > 0).then(|| json!(population + again as u64))
+            })
+        })
+    }),
+    spec("second-join-counted", "LIST-5", &[], "a user's second HTTP join counts as one more person", || {
+        Arc::new(SecondJoinCounted::default())
+    }),
+    spec(
+        "stranger-leave-lowers-population",
+        "ROOM-9",
+        &["LIST-5", "LIST-6", "LIFE-2"],
+        "a leave that is refused still takes one from the population",
+        || {
+            let lowered = Mutex::new(HashMap::new());
+            after(move |_, event, outcome| {
+                let mut lowered = lowered.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some((room, _)) = answered(event, outcome, USER_NOT_EXIST) {
+                    *lowered.entry(room.to_owned()).or_insert(0) += 1;
+                }
+                each_population(event, outcome, |room, population| {
+                    let lowered = lowered.get(room).copied().unwrap_or(0).min(population);
+                    (lowered > 0).then(|| json!(population - lowered))
+                })
+            })
+        },
+    ),
+    spec(
+        "refused-create-listed-again",
+        "LIST-6",
+        &["LIST-4", "CREATE-3", "CREATE-6"],
+        "a create that is refused puts the existing room into the list once more",
+        || {
+            let refused = Mutex::new(HashSet::new());
+            after(move |_, event, outcome| {
+                let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Event::Request(Request::Create { room_name }) = event
+                    && says(outcome, EXISTS)
+                {
+                    refused.insert(room_name.clone());
+                }
+                each_list(event, outcome, |rooms| {
+                    let again: Vec<Value> = rooms.iter().filter(|room| refused.contains(name(room))).cloned().collect();
+                    (!again.is_empty()).then(|| rooms.iter().cloned().chain(again).collect())
+                })
             })
         },
     ),
@@ -279,4 +341,38 @@ fn each_name(event: &Event<'_>, outcome: &mut Outcome, replacement: impl Fn(&str
         }
         edited
     })
+}
+
+/// How often users have joined by HTTP while they were in the room by HTTP.
+#[derive(Default)]
+struct SecondJoinCounted {
+    extra: Mutex<HashMap<(String, String), u64>>,
+}
+
+impl Deviation for SecondJoinCounted {
+    fn before(&self, site: &mut Site<'_>, event: &Event<'_>) -> Option<Outcome> {
+        let (room_name, user_name, status) = room(event)?;
+        let is_in = site.state.room(room_name)?.entered_by_http(user_name);
+        let mut extra = self.extra.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (room_name.to_owned(), user_name.to_owned());
+        match status {
+            "1" if is_in => *extra.entry(key).or_insert(0) += 1,
+            "0" => drop(extra.remove(&key)),
+            _ => {}
+        }
+        None
+    }
+
+    fn after(&self, site: &mut Site<'_>, event: &Event<'_>, outcome: &mut Outcome) {
+        let extra = self.extra.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = each_population(event, outcome, |room_name, population| {
+            let room = site.state.room(room_name)?;
+            let here = extra.iter().filter(|((name, user), _)| name == room_name && room.has_place(user));
+            let more: u64 = here.map(|(_, more)| more).sum();
+            (more > 0).then(|| json!(population + more))
+        });
+        if counted {
+            site.fire();
+        }
+    }
 }

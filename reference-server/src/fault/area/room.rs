@@ -35,6 +35,31 @@ pub const SPECS: &[Spec] = &[
             reword(outcome, JOINED, USER_NOT_EXIST)
         })
     }),
+    spec("unknown-room-remembered", "ROOM-1", &[], "a room that was asked for before it existed can't be joined by HTTP later", || {
+        let missed = Mutex::new(HashSet::new());
+        before(move |site, event| {
+            let (room, _, _) = room(event).filter(|(room, ..)| !room.is_empty())?;
+            let mut missed = missed.lock().unwrap_or_else(PoisonError::into_inner);
+            if site.state.room(room).is_none() {
+                missed.insert(room.to_owned());
+                return None;
+            }
+            missed.contains(room).then(|| answer(INVALID_ROOM)).flatten()
+        })
+    }),
+    spec("third-join-refused", "READ-1", &["ROOM-1"], "a user's second HTTP join succeeds without harm, the third is refused", || {
+        let joins = Mutex::new(HashMap::new());
+        after(move |_, event, outcome| {
+            let mut joins = joins.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((room, user)) = answered(event, outcome, LEFT) {
+                joins.remove(&(room.to_owned(), user.to_owned()));
+            }
+            let Some((room, user)) = answered(event, outcome, JOINED) else { return false };
+            let count = joins.entry((room.to_owned(), user.to_owned())).or_insert(0);
+            *count += 1;
+            *count > 2 && reword(outcome, JOINED, FULL_ROOM)
+        })
+    }),
     spec(
         "leave-text-misspelt",
         "ROOM-2",
@@ -137,6 +162,23 @@ pub const SPECS: &[Spec] = &[
             site.state.rooms_mut().values().any(|room| room.has_place(user)) && reword(outcome, USER_NOT_EXIST, LEFT)
         })
     }),
+    spec("user-name-ignores-case", "ISO-1", &["ROOM-5"], "a user leaves under a name that differs from the own one in case alone", || {
+        let users: Mutex<HashSet<(String, String)>> = Mutex::default();
+        before(move |site, event| {
+            let (name, user, status) = room(event)?;
+            let room = site.state.room(name)?;
+            let mut users = users.lock().unwrap_or_else(PoisonError::into_inner);
+            if status == "1" {
+                users.insert((name.to_owned(), user.to_owned()));
+            }
+            if status != "0" || room.has_place(user) {
+                return None;
+            }
+            let is_alike = |other: &String| other.to_lowercase() == user.to_lowercase() && room.has_place(other);
+            let (_, alike) = users.iter().find(|(place, other)| place == name && is_alike(other))?.clone();
+            Some(site.state.leave_by_http(name, &alike))
+        })
+    }),
     spec("never-full", "ROOM-6", &["ROOM-13"], "a room takes any number of users", || {
         after(|site, event, outcome| {
             let Some((room, user)) = answered(event, outcome, FULL_ROOM) else { return false };
@@ -152,6 +194,22 @@ pub const SPECS: &[Spec] = &[
             let Some((name, user)) = answered(event, outcome, FULL_ROOM) else { return false };
             let is_first = refused.lock().unwrap_or_else(PoisonError::into_inner).insert((name.to_owned(), user.to_owned()));
             let Some(room) = site.state.room_mut(name).filter(|_| !is_first) else { return false };
+            room.take_place(user);
+            room.note_http_entry(user);
+            reword(outcome, FULL_ROOM, JOINED)
+        })
+    }),
+    spec("leave-frees-two-places", "ROOM-6", &["ROOM-13"], "for each user who has left a full room lets one too many in", || {
+        let free = Mutex::new(HashMap::new());
+        after(move |site, event, outcome| {
+            let mut free = free.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((room, _)) = answered(event, outcome, LEFT) {
+                *free.entry(room.to_owned()).or_insert(0) += 1;
+            }
+            let Some((name, user)) = answered(event, outcome, FULL_ROOM) else { return false };
+            let Some(free) = free.get_mut(name).filter(|free| **free > 0) else { return false };
+            let Some(room) = site.state.room_mut(name) else { return false };
+            *free -= 1;
             room.take_place(user);
             room.note_http_entry(user);
             reword(outcome, FULL_ROOM, JOINED)
@@ -245,6 +303,34 @@ pub const SPECS: &[Spec] = &[
         after(|site, event, outcome| {
             let Some((room, user)) = answered(event, outcome, INVALID_STATUS) else { return false };
             says(&site.state.leave_by_http(room, user), LEFT)
+        })
+    }),
+    spec(
+        "invalid-status-enters",
+        "ROOM-9",
+        &["ROOM-5", "LIST-5", "LIST-6"],
+        "a request with an unknown status is refused, and still lets its user in",
+        || {
+            after(|site, event, outcome| {
+                let Some((name, user)) = answered(event, outcome, INVALID_STATUS) else { return false };
+                let capacity = site.state.capacity;
+                let enters = |room: &&mut crate::room::Room| !user.is_empty() && !room.has_place(user) && room.taken() < capacity;
+                let Some(room) = site.state.room_mut(name).filter(enters) else { return false };
+                room.take_place(user);
+                room.note_http_entry(user);
+                true
+            })
+        },
+    ),
+    spec("leave-silences-other-rooms", "ROOM-10", &["MSG-2"], "who leaves one room hears nothing in the others any more", || {
+        after(|site, event, outcome| {
+            let Some((left, user)) = answered(event, outcome, LEFT) else { return false };
+            let others = site.state.rooms_mut().iter_mut().filter(|(name, _)| *name != left);
+            others.fold(false, |silenced, (_, room)| {
+                let connections = room.listeners_named(user);
+                connections.iter().for_each(|connection| room.remove_member(*connection, user));
+                silenced | !connections.is_empty()
+            })
         })
     }),
     spec("leave-leaves-every-room", "ROOM-10", &[], "leaving one room leaves all others too", || {
