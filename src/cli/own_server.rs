@@ -26,14 +26,15 @@ pub struct OwnServer {
 }
 
 impl OwnServer {
-    /// Starts `serve` with these options besides.
-    pub async fn start(options: &[&str]) -> anyhow::Result<Self> {
+    /// Starts `serve` with these options and variables of the environment besides.
+    pub async fn start(options: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("the path of this program is not known")?;
         // The server ends when its standard input does, so it never outlives this process, however that ends.
         let mut child = Command::new(program)
             .args(["serve", "--http", "127.0.0.1:0", "--ws", "127.0.0.1:0", "--exit-with-stdin"])
             .args(options)
             .env("RUST_LOG", "error")
+            .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

@@ -58,7 +58,7 @@ impl TargetArgs {
                 if protocol.name != REFERENCE_PROTOCOL {
                     return Err(Usage(format!("the protocol `{}` has no reference server: give --http and --ws", protocol.name)).into());
                 }
-                let server = own_server::OwnServer::start(&[]).await?;
+                let server = own_server::OwnServer::start(&[], &[]).await?;
                 (server.spec(headers, vec!["the reference server, started for this run".to_owned()]), Some(server))
             }
             (http, ws) => {

@@ -1,7 +1,7 @@
 //! Faults of leaving: the WebSocket `leave`, the leave flow, and connections that vanish.
 
 use crate::deviation::look::{
-    LATE, answer, answered, delay, edit, error, field, is_later_other, is_msg, is_user, packet, repeat, reword, room, sent, withhold,
+    LATE, answer, answered, delay, error, field, is_later_other, is_msg, is_user, packet, repeat, reword, room, sent, withhold,
 };
 use crate::deviation::{Active, Site};
 use crate::deviation::{Deviation, after, before};
@@ -11,7 +11,6 @@ use crate::packet::{self as packets, Activity, Kind};
 use crate::request::{LEFT, USER_NOT_EXIST};
 use crate::room::ConnectionId;
 use crate::transport::{CLOSE, FrameFilter, RawFrame};
-use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,17 +28,6 @@ pub const SPECS: &[Spec] = &[
     ),
     spec("leaver-answered-late", "LEAVE-1", &["FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "FLOW-LIFE"], "a leaver is answered after 4 s", || {
         after(|site, event, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "leave"), |to| Some(to) == event.connection()))
-    }),
-    spec("leave-called-left", "LEAVE-1", &["LEAVE-2", "FLOW-LEAVE", "FLOW-LEAVE-CREATOR", "FLOW-LIFE"], "leaving is called `left`", || {
-        after(|_, _, outcome| {
-            edit(outcome, |packet| {
-                let leaves = is_user(packet, "leave");
-                if leaves {
-                    packet["data"]["msg"] = json!("left");
-                }
-                leaves
-            })
-        })
     }),
     spec(
         "leave-closes-connection",

@@ -18,25 +18,8 @@ pub const SPECS: &[Spec] = &[
     spec("creator-gets-join", "JOIN-1", &["FLOW-CREATE", "FLOW-LIFE"], "the creator's join is answered by `join`", || {
         after(|_, _, outcome| edit(outcome, |packet| is_user(packet, "create") && set(packet, "msg", "join")))
     }),
-    spec(
-        "creator-gets-create-success",
-        "JOIN-1",
-        &["FLOW-CREATE", "FLOW-LIFE"],
-        "the creator's join is answered by `create successfully`",
-        || after(|_, _, outcome| edit(outcome, |packet| is_user(packet, "create") && set(packet, "msg", "create successfully"))),
-    ),
-    spec(
-        "creator-names-swapped",
-        "JOIN-1",
-        &["FLOW-CREATE", "FLOW-LIFE"],
-        "in the answer to the creator user and room are swapped",
-        || after(|_, _, outcome| edit(outcome, |packet| is_user(packet, "create") && swap_names(packet))),
-    ),
     spec("creator-unanswered", "JOIN-1", &["FLOW-CREATE", "FLOW-LIFE"], "the creator's join is not answered", || {
         after(|_, event, outcome| withhold(outcome, |packet| is_user(packet, "create"), |to, _| Some(to) == event.connection()))
-    }),
-    spec("creator-answered-late", "JOIN-1", &["FLOW-CREATE", "FLOW-LIFE"], "the creator's join is answered after 4 s", || {
-        after(|site, _, outcome| delay(site, outcome, LATE, |packet| is_user(packet, "create"), |_| true))
     }),
     spec(
         "newest-room-alone-gives-create",
@@ -88,12 +71,6 @@ pub const SPECS: &[Spec] = &[
             let Some(created) = creators.get(&from) else { return false };
             let is_elsewhere = |packet: &Value| is_user(packet, "join") && field(packet, "room_name") != created;
             edit_for(outcome, |to| to == from, |packet| is_elsewhere(packet) && set(packet, "msg", "create"))
-        })
-    }),
-    spec("joiner-names-swapped", "JOIN-2", &["FLOW-JOIN", "FLOW-LIFE"], "in the answer to a joiner user and room are swapped", || {
-        after(|_, event, outcome| {
-            let is_joiner = |to| Some(to) == event.connection();
-            edit_for(outcome, is_joiner, |packet| is_user(packet, "join") && swap_names(packet))
         })
     }),
     spec("joiner-unanswered", "JOIN-2", &["FLOW-JOIN", "FLOW-LIFE"], "a joiner is not answered; the others are told", || {
@@ -233,6 +210,25 @@ pub const SPECS: &[Spec] = &[
         })
     }),
     spec(
+        "full-room-pushes-out",
+        "JOIN-5",
+        &["ROOM-6", "LIST-5", "ROOM-9"],
+        "a WebSocket join enters a full room in place of a user in it",
+        || {
+            before(|site, event| {
+                let (from, packet) = packet(site, event, Kind::Join)?;
+                let capacity = site.state.capacity;
+                let room = site.state.room_mut(&packet.room_name)?;
+                if room.taken() < capacity || room.has_place(&packet.user_name) {
+                    return None;
+                }
+                let pushed_out = room.names_of(*room.listeners().first()?).first()?.clone();
+                room.remove_user(&pushed_out);
+                site.state.join(from, &packet).ok().map(Into::into)
+            })
+        },
+    ),
+    spec(
         "rejoin-takes-another-place",
         "LIFE-2",
         &["LIST-5"],
@@ -304,12 +300,4 @@ fn set(packet: &mut Value, field: &str, text: &str) -> bool {
     let new = json!(text);
     let old = std::mem::replace(&mut packet["data"][field], new.clone());
     old != new
-}
-
-fn swap_names(packet: &mut Value) -> bool {
-    let data = &mut packet["data"];
-    let user = data["user_name"].take();
-    let room = std::mem::replace(&mut data["room_name"], user.clone());
-    data["user_name"] = room.clone();
-    room != user
 }

@@ -1,7 +1,7 @@
 //! Faults of the documented errors on the WebSocket.
 
 use crate::deviation::Site;
-use crate::deviation::look::{carried, cut, edit, error, field, is_error, json, silence, withhold};
+use crate::deviation::look::{carried, cut, edit, error, field, is_error, json, silence};
 use crate::deviation::{Deviation, after, before};
 use crate::event::{Delivery, Event, Outcome};
 use crate::fault::registry::{Spec, spec};
@@ -24,9 +24,6 @@ pub const SPECS: &[Spec] = &[
     spec("empty-packet-ignored", "ERR-3", &[], "`{}` is ignored", || reply(empty, None)),
     spec("no-user-is-illegal-data", "ERR-4", &[], "data without user_name is `illegal data`", || {
         reply(|packet| lacks(packet, "user_name"), Some("illegal data"))
-    }),
-    spec("no-user-ignored-for-leave", "ERR-4", &[], "a leave without user_name is ignored", || {
-        reply(|packet| lacks(packet, "user_name") && is(packet, "leave"), None)
     }),
     spec("no-user-is-invalid-message-for-msg", "ERR-4", &[], "a msg without user_name is an `invalid message`", || {
         reply(|packet| lacks(packet, "user_name") && is(packet, "msg"), Some("invalid message"))
@@ -63,9 +60,6 @@ pub const SPECS: &[Spec] = &[
     }),
     spec("no-msg-ignored", "ERR-6", &[], "a msg without its text is ignored", || {
         reply(|packet| lacks(packet, "msg") && is(packet, "msg"), None)
-    }),
-    spec("empty-user-is-invalid-data", "ERR-8", &[], "an empty user_name is `invalid data`", || {
-        reply(|packet| blank(packet, "user_name"), Some("invalid data"))
     }),
     spec("empty-user-ignored-for-msg", "ERR-8", &[], "a msg with an empty user_name is ignored", || {
         reply(|packet| blank(packet, "user_name") && is(packet, "msg"), None)
@@ -128,14 +122,8 @@ pub const SPECS: &[Spec] = &[
             packet.get("data").is_some_and(Value::is_null).then(|| cut(site, from)).flatten()
         })
     }),
-    spec("null-data-is-illegal-data", "ERR-11", &[], "null as data is `illegal data`", || {
-        reply(|packet| packet.get("data").is_some_and(Value::is_null), Some("illegal data"))
-    }),
     spec("bare-data-ignored", "ERR-11", &[], "`{}` as data is ignored", || {
         reply(|packet| packet["data"].as_object().is_some_and(serde_json::Map::is_empty), None)
-    }),
-    spec("bare-data-is-null-message", "ERR-11", &[], "`{}` as data is a `null message`", || {
-        reply(|packet| packet["data"].as_object().is_some_and(serde_json::Map::is_empty), Some("null message"))
     }),
     spec("error-to-the-room", "ERR-12", &[], "an error goes to everybody in the culprit's rooms", || {
         after(|site, event, outcome| {
@@ -165,9 +153,6 @@ pub const SPECS: &[Spec] = &[
             site.cut_after_last_words(culprit);
             true
         })
-    }),
-    spec("third-error-cuts", "ERR-13", &[], "after three errors the connection ends", || {
-        at_error(3, |site, culprit| site.cut_after_last_words(culprit))
     }),
     spec("fifth-error-closes", "ERR-13", &[], "after five errors the connection is closed", || {
         at_error(5, |site, culprit| site.refuse_after_last_words(culprit))
@@ -201,13 +186,6 @@ pub const SPECS: &[Spec] = &[
                 has_both
             })
         },
-    ),
-    spec(
-        "errors-kept-secret",
-        "ERR-1",
-        &["ERR-2", "ERR-3", "ERR-4", "ERR-5", "ERR-6", "ERR-8", "ERR-9", "ERR-10", "ERR-11", "ERR-7"],
-        "no error is ever answered",
-        || after(|_, _, outcome| withhold(outcome, is_error, |_, _| true)),
     ),
 ];
 

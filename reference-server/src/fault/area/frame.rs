@@ -26,6 +26,9 @@ pub const SPECS: &[Spec] = &[
             Some(frame)
         })
     }),
+    spec("invalid-utf8-ignored", "ROB-8", &[], "a text that isn't UTF-8 is swallowed", || {
+        frames(|frame| (frame.opcode() != TEXT || !frame.is_final() || std::str::from_utf8(&frame.payload).is_ok()).then_some(frame))
+    }),
     spec("fragments-not-joined", "ROB-9", &[], "each fragment counts as a message of its own", || {
         frames(|mut frame| {
             if frame.opcode() == CONTINUATION {
@@ -56,7 +59,14 @@ pub const SPECS: &[Spec] = &[
         })
     }),
     spec("close-unanswered", "ROB-11", &[], "a close frame gets no answer", || frames(|frame| (frame.opcode() != CLOSE).then_some(frame))),
+    spec("close-with-code-unanswered", "ROB-11", &[], "a close frame that says why gets no answer", || {
+        frames(|frame| (frame.opcode() != CLOSE || frame.payload.is_empty()).then_some(frame))
+    }),
+    spec("unmasked-ignored", "ROB-12", &[], "unmasked frames are swallowed", || frames(|frame| frame.masked.then_some(frame))),
     spec("unmasked-accepted", "ROB-12", &[], "unmasked frames are accepted", || frames(|frame| Some(RawFrame { masked: true, ..frame }))),
+    spec("unknown-opcodes-ignored", "ROB-18", &[], "frames of an unknown kind are swallowed", || {
+        frames(|frame| matches!(frame.opcode(), 0x0..=0x2 | 0x8..=0xa).then_some(frame))
+    }),
     spec("reserved-bits-accepted", "ROB-18", &[], "frames with a reserved bit are read as though they had none", || {
         frames(|frame| Some(RawFrame { head: frame.head & !RESERVED, ..frame }))
     }),

@@ -25,9 +25,6 @@ pub const SPECS: &[Spec] = &[
     spec("string-ignored", "ROB-2", &[], "a JSON string is ignored", || {
         on_text(|text| parsed(text).is_some_and(|value| value.is_string()), React::Ignore)
     }),
-    spec("wrong-field-type-ignored", "ROB-3", &[], "a field of data that is no string makes the packet be ignored", || {
-        on_text(|text| parsed(text).is_some_and(|packet| wrong_field(&packet)), React::Ignore)
-    }),
     spec("wrong-field-type-cuts", "ROB-3", &[], "a field of data that is no string ends the connection abruptly", || {
         on_text(|text| parsed(text).is_some_and(|packet| wrong_field(&packet)), React::Cut)
     }),
@@ -36,9 +33,6 @@ pub const SPECS: &[Spec] = &[
     }),
     spec("wrong-type-type-cuts", "ROB-3", &[], "a type that is no string ends the connection abruptly", || {
         on_text(|text| parsed(text).is_some_and(|packet| wrong(&packet, "type")), React::Cut)
-    }),
-    spec("unknown-type-cuts", "ROB-4", &[], "an unknown type ends the connection abruptly", || {
-        on_text(|text| parsed(text).is_some_and(|packet| unknown_type(&packet)), React::Cut)
     }),
     spec("unknown-type-ignored", "ROB-4", &[], "an unknown type is ignored", || {
         on_text(|text| parsed(text).is_some_and(|packet| unknown_type(&packet)), React::Ignore)
@@ -49,21 +43,14 @@ pub const SPECS: &[Spec] = &[
             _ => None,
         })
     }),
-    spec("binary-ignored", "ROB-5", &[], "a binary message is ignored", || {
-        before(|_, event| matches!(event, Event::Binary(_)).then(silence).flatten())
-    }),
     spec("binary-crashes", "ROB-5", &[], "a binary message ends every connection", || {
         before(|site, event| matches!(event, Event::Binary(_)).then(|| cut_all(site)).flatten())
-    }),
-    spec("large-message-ignored", "ROB-6", &[], "a text above 512 KiB is ignored", || {
-        on_text(|text| text.len() > 512 << 10, React::Ignore)
     }),
     spec("large-message-crashes", "ROB-6", &[], "a text above 512 KiB ends every connection", || {
         on_text(|text| text.len() > 512 << 10, React::CutAll)
     }),
     spec("deep-nesting-crashes", "ROB-7", &[], "deeply nested JSON ends every connection", || on_text(deep, React::CutAll)),
     spec("deep-nesting-cuts", "ROB-7", &[], "deeply nested JSON ends the connection abruptly", || on_text(deep, React::Cut)),
-    spec("deep-nesting-ignored", "ROB-7", &[], "deeply nested JSON is ignored", || on_text(deep, React::Ignore)),
     spec("extra-field-refused", "ROB-15", &[], "an unknown field beside type and data is an `invalid message`", || {
         extra_refused(|packet| packet, &["type", "data"], "invalid message")
     }),

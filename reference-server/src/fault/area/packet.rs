@@ -57,41 +57,10 @@ pub const SPECS: &[Spec] = &[
             )
         })
     }),
-    spec("data-as-text", "PKT-1", ALL_PACKETS, "data is a string that holds JSON", || {
-        after(|_, _, outcome| {
-            edit(outcome, |packet| {
-                let data = packet["data"].to_string();
-                packet["data"] = json!(data);
-                true
-            })
-        })
-    }),
     spec("type-missing", "PKT-1", ENTRIES, "`user` packets have no type", || {
         after(|_, _, outcome| {
             edit(outcome, |packet| packet["type"] == "user" && packet.as_object_mut().is_some_and(|packet| packet.remove("type").is_some()))
         })
-    }),
-    spec(
-        "type-missing-in-errors",
-        "PKT-1",
-        &["ERR-1", "ERR-2", "ERR-3", "ERR-4", "ERR-5", "ERR-6", "ERR-7", "ERR-8", "ERR-9", "ERR-10", "ERR-11", "READ-1"],
-        "`error` packets have no type",
-        || {
-            after(|_, _, outcome| {
-                edit(outcome, |packet| is_error(packet) && packet.as_object_mut().is_some_and(|packet| packet.remove("type").is_some()))
-            })
-        },
-    ),
-    spec("single-quotes", "PKT-1", ENTRIES, "`user` packets are in single quotes, which isn't JSON", || {
-        after(|_, _, outcome| {
-            replace(outcome, |packet| (packet["type"] == "user").then(|| Message::text(packet.to_string().replace('"', "'"))))
-        })
-    }),
-    spec("packet-in-array", "PKT-1", ALL_PACKETS, "packets are wrapped in an array", || {
-        after(|_, _, outcome| replace(outcome, |packet| Some(Message::text(json!([packet]).to_string()))))
-    }),
-    spec("two-packets-in-a-frame", "PKT-1", ALL_PACKETS, "each message holds its packet twice, on two lines", || {
-        after(|_, _, outcome| replace(outcome, |packet| Some(Message::text(format!("{packet}\n{packet}")))))
     }),
     spec(
         "quick-packets-in-a-frame",
@@ -140,17 +109,6 @@ pub const SPECS: &[Spec] = &[
     spec("room-name-missing", "PKT-2", &["MSG-1", "MSG-2"], "`msg` packets lack room_name", || {
         after(|_, _, outcome| edit(outcome, |packet| is_msg(packet) && remove(packet, "room_name")))
     }),
-    spec("user-name-object", "PKT-2", ENTRIES, "in `user` packets user_name is an object", || {
-        after(|_, _, outcome| {
-            edit(outcome, |packet| {
-                let found = packet["type"] == "user";
-                if found {
-                    packet["data"]["user_name"] = json!({"name": field(packet, "user_name")});
-                }
-                found
-            })
-        })
-    }),
     spec("user-name-empty", "PKT-2", &["MSG-1", "MSG-2"], "in `msg` packets user_name is empty", || {
         after(|_, _, outcome| {
             edit(outcome, |packet| {
@@ -195,23 +153,6 @@ pub const SPECS: &[Spec] = &[
         after(|_, event, outcome| retype(outcome, event, "leave"))
     }),
     spec(
-        "join-answered-as-join",
-        "PKT-3",
-        &["JOIN-2", "FLOW-JOIN", "FLOW-LIFE", "READ-1"],
-        "a join is answered by a packet of type `join`",
-        || {
-            after(|_, _, outcome| {
-                edit(outcome, |packet| {
-                    let found = is_user(packet, "join");
-                    if found {
-                        packet["type"] = json!("join");
-                    }
-                    found
-                })
-            })
-        },
-    ),
-    spec(
         "leave-answered-as-leave",
         "PKT-3",
         &["LEAVE-1", "FLOW-LEAVE", "FLOW-LIFE", "FLOW-LEAVE-CREATOR", "LEAVE-2"],
@@ -241,6 +182,12 @@ pub const SPECS: &[Spec] = &[
     }),
     spec("error-relayed", "PKT-5", &[], "a client's `error` packet is sent on to the room", || {
         before(|site, event| relay(site, event, |kind| kind == "error"))
+    }),
+    spec("error-echoed", "PKT-5", &[], "a client's `error` packet is sent back to it", || {
+        before(|_, event| {
+            let (from, packet) = json(event)?;
+            (packet["type"] == "error").then(|| send(vec![from], &packet))
+        })
     }),
     spec("unknown-type-relayed", "ROB-4", &[], "a packet of an unknown type is sent on to the room", || {
         before(|site, event| relay(site, event, |kind| !matches!(kind, "user" | "error" | "join" | "leave" | "msg")))
