@@ -27,6 +27,10 @@ use super::inbox::{End, Inbox, Incoming};
 /// A frame that claims more than this is not waited for.
 const FRAME_LIMIT: u64 = 256 << 20;
 
+/// How much is read at once, of short frames and of a long one.
+const SHORT: usize = 1 << 10;
+const LONG: usize = 64 << 10;
+
 /// The head of a handshake's answer must end within this many bytes.
 const HEAD_LIMIT: usize = 64 << 10;
 
@@ -355,7 +359,8 @@ impl Reader {
         if self.paused.wait_for(|paused| !paused).await.is_err() {
             return false;
         }
-        self.buffer.reserve(8 << 10);
+        // Most frames are short, and what they came in lives as long as they do; a long one is read in long pieces.
+        self.buffer.reserve(if self.buffer.len() < SHORT { SHORT } else { LONG });
         let end = match self.read.read_buf(&mut self.buffer).await {
             Ok(0) => End::Eof,
             Ok(_) => return true,

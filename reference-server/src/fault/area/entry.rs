@@ -210,25 +210,6 @@ pub const SPECS: &[Spec] = &[
         })
     }),
     spec(
-        "full-room-pushes-out",
-        "JOIN-5",
-        &["ROOM-6", "LIST-5", "ROOM-9"],
-        "a WebSocket join enters a full room in place of a user in it",
-        || {
-            before(|site, event| {
-                let (from, packet) = packet(site, event, Kind::Join)?;
-                let capacity = site.state.capacity;
-                let room = site.state.room_mut(&packet.room_name)?;
-                if room.taken() < capacity || room.has_place(&packet.user_name) {
-                    return None;
-                }
-                let pushed_out = room.names_of(*room.listeners().first()?).first()?.clone();
-                room.remove_user(&pushed_out);
-                site.state.join(from, &packet).ok().map(Into::into)
-            })
-        },
-    ),
-    spec(
         "rejoin-takes-another-place",
         "LIFE-2",
         &["LIST-5"],
