@@ -13,7 +13,7 @@ use crate::requirement::RequirementId;
 use crate::verdict::{CountsAs, KnownVerdict, Outcome, ScenarioVerdict};
 
 /// The version of the log's form; it rises when a reader of the old form would misread the new one.
-pub const LOG_VERSION: u32 = 1;
+pub const LOG_VERSION: u32 = 2;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -312,7 +312,7 @@ mod tests {
         assert!(matches!(log(&text[..2].join("\n")), Err(LogError::Truncated)));
         assert!(matches!(log(&[&text[0], &text[1], &text[2][..30]].map(String::from).join("\n")), Err(LogError::Truncated)));
         assert!(matches!(log(&text[1..].join("\n")), Err(LogError::Headless)));
-        assert!(matches!(log(&text.join("\n").replace("\"log_version\":1", "\"log_version\":99")), Err(LogError::Version { found: 99 })));
+        assert!(matches!(log(&text.join("\n").replace("\"log_version\":2", "\"log_version\":99")), Err(LogError::Version { found: 99 })));
         assert!(matches!(log("hello"), Err(LogError::NoEvent { line: 1, .. })));
         assert!(matches!(log(""), Err(LogError::Headless)));
     }

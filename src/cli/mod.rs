@@ -37,12 +37,12 @@ enum Command {
     Check(Box<check::CheckArgs>),
     /// Play a scenario of an earlier run again, from the run's log
     #[command(
-        after_help = "Examples:\n  chatspec check --http http://127.0.0.1:5000 --json run.jsonl\n  chatspec replay run.jsonl join.members-are-told\n\nExit codes: 0 it passes, 1 it fails, 2 wrong usage or an unusable log, 3 it could not be tested"
+        after_help = "Examples:\n  chatspec check --http http://127.0.0.1:5000 --json run.jsonl\n  chatspec replay run.jsonl leave.members-are-told\n\nExit codes: 0 it passes, 1 it fails, 2 wrong usage or an unusable log, 3 it could not be tested"
     )]
     Replay(Box<replay::ReplayArgs>),
     /// Write a scenario of an earlier run as a script for curl and a WebSocket client, which needs no chatspec
     #[command(
-        after_help = "Examples:\n  chatspec repro run.jsonl join.members-are-told > repro.sh\n  HTTP=http://127.0.0.1:5000 WS=ws://127.0.0.1:2333/ bash repro.sh"
+        after_help = "Examples:\n  chatspec repro run.jsonl leave.members-are-told > repro.sh\n  HTTP=http://127.0.0.1:5000 WS=ws://127.0.0.1:2333/ bash repro.sh"
     )]
     Repro(repro::ReproArgs),
     /// Measure the suite: play it against the reference server with each deliberate fault, and with each odd variant
@@ -58,7 +58,7 @@ enum Command {
     List(list::ListArgs),
     /// Explain a requirement, a reading or a scenario
     #[command(
-        after_help = "Examples:\n  chatspec explain JOIN-3\n  chatspec explain R-POPULATION\n  chatspec explain join.members-are-told"
+        after_help = "Examples:\n  chatspec explain JOIN-3\n  chatspec explain R-POPULATION\n  chatspec explain leave.members-are-told"
     )]
     Explain(explain::ExplainArgs),
     /// Check scenario files for mistakes, without running them
