@@ -1,4 +1,4 @@
-//! `chatspec sensitivity`: a small part of the matrix. The whole is a step of `.ci/run`.
+//! `chatspec sensitivity`: a small part of the matrix. The whole is the work of `.ci/release`.
 
 mod support;
 

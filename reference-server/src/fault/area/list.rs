@@ -148,8 +148,8 @@ pub const SPECS: &[Spec] = &[
     }),
     spec(
         "list-cache-misses-websocket",
-        "FLOW-LIFE",
-        &["LIST-5", "READ-1"],
+        "LIST-5",
+        &["FLOW-LIFE", "READ-1"],
         "the list stays as it was fetched until the next HTTP create, join or leave, whoever comes and goes by WebSocket",
         || {
             let cache = Mutex::new(None);
