@@ -85,15 +85,11 @@ async fn faults_of_odd_requests_show() {
         assert_eq!(server.populations().await, [("lobby".to_owned(), 0)]);
         assert_eq!(fault.firings(), 1, "{name}");
     }
-    let cases =
-        [("unknown-path-hangs", "/nowhere"), ("broken-encoding-hangs", "/chatroom/create?room_name=%zz"), ("long-query-hangs", &long)];
-    for (name, path) in cases {
-        let fault = Fault::named(name).unwrap();
-        let server = start(&fault).await;
-        let request = server.request("GET", path).timeout(Duration::from_millis(100)).send();
-        assert!(request.await.unwrap_err().is_timeout(), "{name}");
-        assert_eq!(fault.firings(), 1, "{name}");
-    }
+    let fault = Fault::named("unknown-path-hangs").unwrap();
+    let server = start(&fault).await;
+    let request = server.request("GET", "/nowhere").timeout(Duration::from_millis(100)).send();
+    assert!(request.await.unwrap_err().is_timeout());
+    assert_eq!(fault.firings(), 1);
 }
 
 #[tokio::test]
