@@ -7,9 +7,11 @@ use std::io::BufRead;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::ledger::Account;
 use crate::matrix::{Summary, Trial};
 use crate::reading::{Fact, Held};
 use crate::requirement::RequirementId;
+use crate::stats::{Clock, Metric};
 use crate::verdict::{CountsAs, KnownVerdict, Outcome, ScenarioVerdict};
 
 /// The version of the log's form; it rises when a reader of the old form would misread the new one.
@@ -47,6 +49,12 @@ pub enum Event {
     ScenarioFinished(Box<ScenarioVerdict>),
     /// What the suite said of a server of which it is known what is wrong with it.
     Tried(Box<Trial>),
+    /// What a load shall be, resolved: from it and the seed follows everything that is sent.
+    Planned(Box<Planned>),
+    /// A second of a load.
+    Second(Box<Second>),
+    /// What a load came to.
+    Measured(Box<Measured>),
     Finished(Footer),
 }
 
@@ -210,6 +218,195 @@ pub struct Footer {
     /// What the suite is worth, where that was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matrix: Option<Summary>,
+}
+
+/// A load's plan, for a reader and for the machine that merges or compares runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Planned {
+    /// The profile's name; `flags` where there was none.
+    pub profile: String,
+    /// SHA-256 of the resolved profile.
+    pub hash: String,
+    /// The resolved profile, as YAML that `load` takes.
+    pub resolved: String,
+    pub clients: u32,
+    pub rooms: u32,
+    /// The largest room.
+    pub largest: u32,
+    pub phases: Vec<PhasePlanned>,
+    /// Messages that the plan wants sent; `None` in a closed load, where the target sets the pace.
+    pub messages: Option<u64>,
+    pub threads: u32,
+    /// `I/N`, where this process holds only a part of the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PhasePlanned {
+    pub name: String,
+    /// `warm-up`, `ramp`, `steady`, `burst`, `storm` or `drain`.
+    pub kind: String,
+    /// Since the run's start.
+    pub start_ms: f64,
+    pub end_ms: f64,
+    /// Messages a second at its start and at its end, where the load is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<(f64, f64)>,
+    /// Whether thresholds that name no phase look at it.
+    pub counts: bool,
+}
+
+/// What happened within a second of a load; counts are of that second, but for the gauges.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Second {
+    /// The second's end, since the run's start.
+    pub at_ms: f64,
+    pub phase: String,
+    /// Gauges: connections that are open, and of them in their room.
+    pub connected: u32,
+    pub joined: u32,
+    pub planned: u64,
+    pub sent: u64,
+    pub delivered: u64,
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+    pub errors: u64,
+    /// Since the run's start: what is known to have gone wrong with deliveries.
+    pub wrong: u64,
+    /// The latencies of the second's deliveries, from the intended instant: base64 of a V2 histogram in microseconds, deflated.
+    pub deliver: String,
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+    pub send_lag_p99_ms: f64,
+    pub loop_lag_p99_ms: f64,
+    /// Of each of the generator's threads, between 0 and 1.
+    pub cpu: Vec<f32>,
+}
+
+/// What a load came to: all that thresholds, comparisons and other formats are made of.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Measured {
+    pub histograms: Vec<Recorded>,
+    pub phases: Vec<PhaseMeasured>,
+    pub ledger: Account,
+    pub errors: Vec<ErrorCount>,
+    pub health: Health,
+    pub thresholds: Vec<ThresholdVerdict>,
+}
+
+/// A histogram with its key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Recorded {
+    pub metric: Metric,
+    pub clock: Clock,
+    pub phase: String,
+    /// Places in the room.
+    pub size: u32,
+    /// Base64 of a V2 histogram in microseconds, deflated.
+    pub histogram: String,
+}
+
+/// What a phase came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PhaseMeasured {
+    pub name: String,
+    pub seconds: f64,
+    /// Messages that were due in it.
+    pub planned: u64,
+    pub sent: u64,
+    /// Of those, sent more than 10 ms after their instant.
+    pub sent_late: u64,
+    /// Sent more than 50 ms after their instant.
+    pub sent_very_late: u64,
+    /// Never sent, since their sender had no connection or place, or the run was over: the target's doing.
+    pub unsent_target: u64,
+    /// Never sent, since the generator didn't come to it.
+    pub unsent_generator: u64,
+    pub delivered: u64,
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+    /// In a closed load, the mean number of messages in flight: Little's law wants rate times mean latency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<f64>,
+}
+
+/// Whose doing an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Blame {
+    /// The generator's machine: no descriptor left, no port.
+    Local,
+    Server,
+}
+
+/// Errors of one kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ErrorCount {
+    /// What was being done: a metric's name.
+    pub doing: String,
+    pub blame: Blame,
+    /// `refused`, `reset`, `eof`, `timeout`, `close 1001`, `EMFILE`, an error packet's text, …
+    pub what: String,
+    pub count: u64,
+    pub first_ms: f64,
+    /// How to mend it, where it is the machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mend: Option<String>,
+}
+
+/// Whether the generator's own figures can be believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trust {
+    #[default]
+    Trusted,
+    Degraded,
+    Invalid,
+}
+
+/// How the generator itself did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Health {
+    pub trust: Trust,
+    /// What took trust away, each with its figure and its limit.
+    pub reasons: Vec<String>,
+    pub sends: u64,
+    pub sends_late: u64,
+    pub sends_very_late: u64,
+    /// How long a thread was away from its sockets, by thread, 99th percentile.
+    pub loop_lag_p99_ms: Vec<f64>,
+    /// Of each thread, over the phases that count, between 0 and 1.
+    pub cpu: Vec<f64>,
+    /// Of the whole process, user and system.
+    pub cpu_seconds: f64,
+    /// How long the control group was kept from running.
+    pub throttled_ms: f64,
+    pub peak_memory_bytes: u64,
+    pub peak_descriptors: u64,
+    pub descriptor_limit: u64,
+}
+
+/// What came of a threshold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ThresholdVerdict {
+    /// As it was written.
+    pub threshold: String,
+    pub holds: bool,
+    /// What was measured, with its unit; `None` where there is no sample.
+    pub measured: Option<String>,
+    /// It ended the run before its time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub aborted: bool,
 }
 
 /// A whole log.

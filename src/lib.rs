@@ -3,7 +3,8 @@
 //! *Actors perform steps against a target; what is observed is recorded; pure functions turn records into verdicts;
 //! reporters render them.* The modules in reading order:
 //!
-//! Data, with no I/O: [`requirement`], [`reading`], [`scenario`], [`matcher`], [`known`], [`verdict`], [`matrix`], [`event`].
+//! Data, with no I/O: [`requirement`], [`reading`], [`scenario`], [`matcher`], [`known`], [`verdict`], [`matrix`], [`stats`], [`ledger`],
+//! [`event`].
 //! The outside world: [`wire`]. The engines: [`conformance`], [`sensitivity`]. Output: [`report`]. The edge: [`cli`].
 //!
 //! A module uses only what stands before it in that order.
@@ -21,6 +22,10 @@ pub mod known;
 pub mod verdict;
 
 pub mod matrix;
+
+pub mod stats;
+
+pub mod ledger;
 
 pub mod event;
 
