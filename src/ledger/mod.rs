@@ -1,5 +1,8 @@
 //! What was sent and what arrived: lost, duplicated, reordered, leaked, corrupted, late, and what nobody can know.
 
+pub mod room;
+pub mod text;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -78,6 +81,22 @@ impl Account {
             Wrong::Leaked => self.leaked,
             Wrong::Corrupted => self.corrupted,
             Wrong::Late => self.late,
+        }
+    }
+
+    /// Counts something wrong; the first of its kind become witnesses.
+    pub fn add(&mut self, wrong: Wrong, witness: impl FnOnce() -> Witness) {
+        let count = match wrong {
+            Wrong::Lost => &mut self.lost,
+            Wrong::Duplicated => &mut self.duplicated,
+            Wrong::Reordered => &mut self.reordered,
+            Wrong::Leaked => &mut self.leaked,
+            Wrong::Corrupted => &mut self.corrupted,
+            Wrong::Late => &mut self.late,
+        };
+        *count += 1;
+        if *count <= WITNESSES as u64 {
+            self.witnesses.push(witness());
         }
     }
 

@@ -77,7 +77,12 @@ impl Terminal {
                 self.verdicts.push((**verdict).clone());
             }
             Event::Finished(footer) => self.footer = Some(footer.clone()),
-            Event::ScenarioStarted { .. } | Event::Step { .. } | Event::Tried(_) | Event::Planned(_) | Event::Second(_) | Event::Measured(_) => {}
+            Event::ScenarioStarted { .. }
+            | Event::Step { .. }
+            | Event::Tried(_)
+            | Event::Planned(_)
+            | Event::Second(_)
+            | Event::Measured(_) => {}
         }
     }
 

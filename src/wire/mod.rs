@@ -2,6 +2,7 @@
 
 pub mod http;
 pub mod inbox;
+pub mod line;
 pub mod tls;
 pub mod ws;
 

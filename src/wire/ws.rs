@@ -297,20 +297,37 @@ async fn handshake(stream: &mut Box<dyn Stream>, endpoint: &Endpoint) -> Result<
     let mut buffer = BytesMut::with_capacity(4096);
     loop {
         let count = stream.read_buf(&mut buffer).await.map_err(|error| connect_failure(&error))?;
-        let mut headers = [httparse::EMPTY_HEADER; 96];
-        let mut response = httparse::Response::new(&mut headers);
-        match response.parse(&buffer) {
-            Ok(httparse::Status::Complete(length)) => {
-                judge_handshake(&response, &key)?;
-                return Ok(buffer.split_off(length));
-            }
-            Ok(httparse::Status::Partial) if count == 0 => return Err(ConnectFailure::Eof),
-            Ok(httparse::Status::Partial) if buffer.len() > HEAD_LIMIT => {
-                return Err(ConnectFailure::Invalid("its head has no end".into()));
-            }
-            Ok(httparse::Status::Partial) => {}
-            Err(error) => return Err(ConnectFailure::Invalid(format!("it is no HTTP: {error}"))),
+        match read_handshake(&buffer, &key)? {
+            HandshakeRead::Complete(length) => return Ok(buffer.split_off(length)),
+            HandshakeRead::Partial if count == 0 => return Err(ConnectFailure::Eof),
+            HandshakeRead::Partial => {}
         }
+    }
+}
+
+/// How far the answer to a handshake has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandshakeRead {
+    Partial,
+    /// So many bytes; frames follow.
+    Complete(usize),
+}
+
+/// Reads the answer to a handshake that was sent with this key.
+///
+/// # Errors
+/// An answer that doesn't open a WebSocket connection.
+pub fn read_handshake(bytes: &[u8], key: &str) -> Result<HandshakeRead, ConnectFailure> {
+    let mut headers = [httparse::EMPTY_HEADER; 96];
+    let mut response = httparse::Response::new(&mut headers);
+    match response.parse(bytes) {
+        Ok(httparse::Status::Complete(length)) => {
+            judge_handshake(&response, key)?;
+            Ok(HandshakeRead::Complete(length))
+        }
+        Ok(httparse::Status::Partial) if bytes.len() > HEAD_LIMIT => Err(ConnectFailure::Invalid("its head has no end".into())),
+        Ok(httparse::Status::Partial) => Ok(HandshakeRead::Partial),
+        Err(error) => Err(ConnectFailure::Invalid(format!("it is no HTTP: {error}"))),
     }
 }
 
