@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -259,6 +260,18 @@ pub struct PhasePlanned {
     pub counts: bool,
 }
 
+/// A message that is sent later than this after its instant is sent late.
+pub const LATE: Duration = Duration::from_millis(10);
+
+/// A message that is sent later than this after its instant is sent very late.
+pub const VERY_LATE: Duration = Duration::from_millis(50);
+
+/// The longest that a thread of the generator may be away from its sockets, as a 99th percentile, without a word about it.
+pub const LOOP_LAG: Duration = Duration::from_millis(10);
+
+/// The share of a core above which what waits for a thread waits noticeably: at 85 % nearly six times as long as the work itself takes.
+pub const BUSY: f64 = 0.85;
+
 /// What happened within a second of a load; counts are of that second, but for the gauges.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -321,9 +334,9 @@ pub struct PhaseMeasured {
     /// Messages that were due in it.
     pub planned: u64,
     pub sent: u64,
-    /// Of those, sent more than 10 ms after their instant.
+    /// Of those, sent more than `LATE` after their instant.
     pub sent_late: u64,
-    /// Sent more than 50 ms after their instant.
+    /// Sent more than `VERY_LATE` after their instant.
     pub sent_very_late: u64,
     /// Never sent, since their sender had no connection or place, or the run was over: the target's doing.
     pub unsent_target: u64,
@@ -469,7 +482,7 @@ impl Log {
 }
 
 /// Milliseconds with three decimals: enough for a reader, and short in a log.
-pub fn millis(duration: std::time::Duration) -> f64 {
+pub fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 

@@ -1,9 +1,14 @@
-//! Load: many clients at once, by a plan that is a pure function of a profile and a seed.
+//! Load: how much a target carries, how fast, and whether every message arrives.
 //!
-//! In reading order: [`profile`] is what a load shall be, [`plan`] what follows from it, cut by room,
-//! [`schedule`] what happens in a room and when.
+//! In reading order: [`profile`] is what a load shall be, [`plan`] what follows from it and a seed, cut by room, [`schedule`] what
+//! happens in a room and when. [`preflight`] asks the [`machine`] whether it suffices, and [`health`] judges from what the [`sampler`]
+//! saw whether the generator's own figures can be believed.
 
+pub mod health;
+pub mod machine;
 pub mod plan;
+pub mod preflight;
 pub mod profile;
 mod random;
+pub mod sampler;
 pub mod schedule;
