@@ -94,6 +94,10 @@ impl Room {
         Self { number, oldest: 0, sent: VecDeque::new(), members, due: 0 }
     }
 
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
     fn end(&self) -> u64 {
         self.oldest + self.sent.len() as u64
     }

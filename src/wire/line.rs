@@ -249,6 +249,11 @@ impl Line {
         self.write(&request).map(|_| ())
     }
 
+    /// Whether the connection stands.
+    pub fn is_connected(&self) -> bool {
+        !matches!(self.state, State::Connecting | State::Securing)
+    }
+
     /// Stops reading: what the server sends stays in the sockets' buffers.
     pub fn pause(&mut self) {
         self.paused = true;
