@@ -5,7 +5,7 @@
 //!
 //! Data, with no I/O: [`requirement`], [`reading`], [`scenario`], [`matcher`], [`known`], [`verdict`], [`matrix`], [`stats`], [`ledger`],
 //! [`event`].
-//! The outside world: [`wire`]. The engines: [`conformance`], [`sensitivity`]. Output: [`report`]. The edge: [`cli`].
+//! The outside world: [`wire`]. The engines: [`conformance`], [`sensitivity`], [`load`]. Output: [`report`]. The edge: [`cli`].
 //!
 //! A module uses only what stands before it in that order.
 
@@ -34,6 +34,8 @@ pub mod wire;
 pub mod conformance;
 
 pub mod sensitivity;
+
+pub mod load;
 
 pub mod report;
 
