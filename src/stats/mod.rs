@@ -1,5 +1,6 @@
 //! What was measured: histograms of durations by metric, clock, phase and room size, and what is read off them.
 
+pub mod compare;
 pub mod encoding;
 
 use std::collections::BTreeMap;
