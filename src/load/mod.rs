@@ -18,3 +18,4 @@ mod recorder;
 pub mod sampler;
 pub mod schedule;
 mod slice;
+pub mod threshold;
