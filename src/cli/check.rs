@@ -113,20 +113,7 @@ pub async fn run(args: CheckArgs) -> Ended {
 pub async fn play(plan: &Plan, verbosity: Verbosity, mut json: Option<JsonLines>) -> anyhow::Result<Verdicts> {
     let mut terminal = Terminal::new(plan.protocol.clone(), verbosity);
     let mut progress = Progress::new(verbosity == Verbosity::Quiet);
-    // Registered before anything is told: whoever has read a line may interrupt.
-    let mut signal = std::pin::pin!(tokio::signal::ctrl_c());
-    std::future::poll_fn(|context| {
-        let _ = signal.as_mut().poll(context);
-        std::task::Poll::Ready(())
-    })
-    .await;
-    let interrupt = async {
-        // Without a handler for it, Ctrl-C ends the process as usual.
-        if signal.await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    let verdicts = conformance::run(plan, interrupt, |event| {
+    let verdicts = conformance::run(plan, interrupt().await, |event| {
         progress.event(event);
         terminal.event(event);
         if let Some(json) = &mut json {

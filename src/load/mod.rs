@@ -15,6 +15,7 @@ pub mod preflight;
 pub mod profile;
 mod random;
 mod recorder;
+pub mod run;
 pub mod sampler;
 pub mod schedule;
 mod slice;

@@ -82,26 +82,20 @@ impl HttpClient {
     /// # Errors
     /// A TLS setup that the platform refuses.
     pub fn new(base: Url, headers: &[(String, String)], tls: ClientConfig, opening: usize) -> Result<Self, ClientError> {
-        let mut default = reqwest::header::HeaderMap::new();
-        for (name, value) in headers {
-            if let (Ok(name), Ok(value)) = (reqwest::header::HeaderName::try_from(name), reqwest::header::HeaderValue::try_from(value)) {
-                default.append(name, value);
-            }
-        }
         // A connection kept for later may be closed by the server just when it is used again, and that would look
         // like a fault of the server's: every exchange has a connection of its own.
-        let builder = || {
-            reqwest::Client::builder()
-                .user_agent(concat!("chatspec/", env!("CARGO_PKG_VERSION")))
-                .default_headers(default.clone())
-                .redirect(reqwest::redirect::Policy::none())
-                .pool_max_idle_per_host(0)
-                .http1_only()
-                .no_proxy()
-                .tls_backend_preconfigured(tls.clone())
-        };
+        let builder = || builder(headers, &tls).pool_max_idle_per_host(0);
         let client = builder().connector_layer(GlobalConcurrencyLimitLayer::new(opening)).build()?;
         Ok(Self { client, burst: builder().build()?, base })
+    }
+
+    /// A client that keeps its connections, for a load: there, an exchange that a closing connection spoils is one of thousands.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn keeping(base: Url, headers: &[(String, String)], tls: ClientConfig) -> Result<Self, ClientError> {
+        let client = builder(headers, &tls).build()?;
+        Ok(Self { burst: client.clone(), client, base })
     }
 
     /// The URL of a path below the base, with a query.
@@ -129,6 +123,23 @@ impl HttpClient {
     pub async fn send_in_burst(&self, request: &Request, timeout: Duration) -> Result<Answer, HttpFailure> {
         exchange(&self.burst, request, timeout).await
     }
+}
+
+/// What all clients have in common.
+fn builder(headers: &[(String, String)], tls: &ClientConfig) -> reqwest::ClientBuilder {
+    let mut default = reqwest::header::HeaderMap::new();
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (reqwest::header::HeaderName::try_from(name), reqwest::header::HeaderValue::try_from(value)) {
+            default.append(name, value);
+        }
+    }
+    reqwest::Client::builder()
+        .user_agent(concat!("chatspec/", env!("CARGO_PKG_VERSION")))
+        .default_headers(default)
+        .redirect(reqwest::redirect::Policy::none())
+        .http1_only()
+        .no_proxy()
+        .tls_backend_preconfigured(tls.clone())
 }
 
 async fn exchange(client: &reqwest::Client, request: &Request, timeout: Duration) -> Result<Answer, HttpFailure> {
