@@ -1,18 +1,23 @@
 //! Load: how much a target carries, how fast, and whether every message arrives.
 //!
-//! In reading order: [`profile`] is what a load shall be, [`plan`] what follows from it and a seed, cut by room, [`schedule`] what
-//! happens in a room and when. [`preflight`] asks the [`machine`] whether it suffices, and [`health`] judges from what the [`sampler`]
-//! saw whether the generator's own figures can be believed.
+//! In reading order: [`profile_file`] is what people write, and [`notation`] how they write figures; [`lower`] makes a [`profile`] of
+//! it, and [`overrides`] changes that; [`plan`] is what follows from it and a seed, cut by room, and [`schedule`] what happens in a
+//! room and when. [`preflight`] asks the [`machine`] whether it suffices, and [`health`] judges from what the [`sampler`] saw whether
+//! the generator's own figures can be believed.
 
 mod alarm;
 mod core;
 pub mod door;
 pub mod health;
+pub mod lower;
 pub mod machine;
+pub mod notation;
+pub mod overrides;
 mod packet;
 pub mod plan;
 pub mod preflight;
 pub mod profile;
+pub mod profile_file;
 mod random;
 mod recorder;
 pub mod run;

@@ -343,18 +343,10 @@ fn phases(profile: &Profile, begin: Duration) -> Vec<Phase> {
         Pace::Open { rate, .. } => Some(rate),
         Pace::Closed { .. } => None,
     };
-    let taken = |name: &str| profile.phases.iter().any(|shape| shape.name == name);
-    let free =
-        |name: &str| (1..).map(|number| if number == 1 { name.to_owned() } else { format!("{name}-{number}") }).find(|name| !taken(name));
-    let added = |kind: PhaseKind, start, end| Phase {
-        name: free(kind.name()).expect("names don't run out"),
-        kind,
-        start,
-        end,
-        counts: false,
-        rate: None,
-    };
-    let mut phases = vec![added(PhaseKind::Arrive, Duration::ZERO, begin)];
+    let mut names = profile.phase_names().into_iter();
+    let mut name = || names.next().expect("each phase has a name");
+    let added = |name, kind, start, end| Phase { name, kind, start, end, counts: false, rate: None };
+    let mut phases = vec![added(name(), PhaseKind::Arrive, Duration::ZERO, begin)];
     let mut start = begin;
     for shape in &profile.phases {
         let end = start + shape.duration;
@@ -363,11 +355,11 @@ fn phases(profile: &Profile, begin: Duration) -> Vec<Phase> {
             let factor = shape.factor.unwrap_or(1.0);
             (from * factor, to * factor)
         });
-        phases.push(Phase { name: shape.name.clone(), kind: shape.kind, start, end, counts: shape.counts, rate });
+        phases.push(Phase { name: name(), kind: shape.kind, start, end, counts: shape.counts, rate });
         start = end;
     }
-    if phases.last().is_none_or(|phase| phase.kind != PhaseKind::Drain) {
-        phases.push(added(PhaseKind::Drain, start, start + profile.deadline));
+    if !profile.drains() {
+        phases.push(added(name(), PhaseKind::Drain, start, start + profile.deadline));
     }
     phases
 }

@@ -261,7 +261,11 @@ impl Profile {
     /// The profile as YAML, complete: it reads as the very same profile again.
     pub fn to_yaml(&self) -> String {
         let mut lines = vec![format!("title: {}", quoted(&self.title))];
-        lines.extend(self.seed.map(|seed| format!("seed: {seed}")));
+        lines.extend(self.seed.map(|seed| match i64::try_from(seed) {
+            Ok(seed) => format!("seed: {seed}"),
+            // A YAML number of this size isn't one everywhere.
+            Err(_) => format!("seed: {}", quoted(&seed.to_string())),
+        }));
         let rooms: Vec<String> = self.rooms.iter().map(|group| format!("{{size: {}, count: {}}}", group.size, group.count)).collect();
         lines.push(format!("rooms: {{sizes: [{}]}}", rooms.join(", ")));
         lines.push("behaviours:".into());
@@ -355,5 +359,29 @@ impl fmt::Display for TextSizes {
                 write!(f, "sizes: [{}]", sizes.join(", "))
             }
         }
+    }
+}
+
+impl Profile {
+    /// The names of all phases of the plan: the arrival of the sessions, those that are written, and a drain where none stands last.
+    pub fn phase_names(&self) -> Vec<String> {
+        let mut names = vec![self.free(PhaseKind::Arrive)];
+        names.extend(self.phases.iter().map(|phase| phase.name.clone()));
+        if !self.drains() {
+            names.push(self.free(PhaseKind::Drain));
+        }
+        names
+    }
+
+    /// Whether what is on its way in the end is waited for as written.
+    pub(super) fn drains(&self) -> bool {
+        self.phases.last().is_some_and(|phase| phase.kind == PhaseKind::Drain)
+    }
+
+    /// A name for a phase that isn't written.
+    fn free(&self, kind: PhaseKind) -> String {
+        let is_free = |name: &String| self.phases.iter().all(|phase| phase.name != *name);
+        let numbered = (2..).map(|number: u32| format!("{kind}-{number}"));
+        std::iter::once(kind.name().to_owned()).chain(numbered).find(is_free).expect("numbers don't run out")
     }
 }
