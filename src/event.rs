@@ -12,7 +12,8 @@ use crate::ledger::Account;
 use crate::matrix::{Summary, Trial};
 use crate::reading::{Fact, Held};
 use crate::requirement::RequirementId;
-use crate::stats::{Clock, Metric};
+use crate::stats::encoding::{self, DecodeError};
+use crate::stats::{Clock, Histograms, Key, Metric};
 use crate::verdict::{CountsAs, KnownVerdict, Outcome, ScenarioVerdict};
 
 /// The version of the log's form; it rises when a reader of the old form would misread the new one.
@@ -312,6 +313,37 @@ pub struct Measured {
     pub thresholds: Vec<ThresholdVerdict>,
 }
 
+impl Measured {
+    /// The histograms, decoded.
+    ///
+    /// # Errors
+    /// The first that can't be, with what it is of.
+    pub fn histograms(&self) -> Result<Histograms, HistogramError> {
+        let mut histograms = Histograms::default();
+        for Recorded { metric, clock, phase, size, histogram } in &self.histograms {
+            let key = Key { metric: *metric, clock: *clock, phase: phase.clone(), size: *size };
+            let decoded = encoding::decode(histogram).map_err(|source| HistogramError {
+                metric: metric.name(),
+                phase: phase.clone(),
+                size: *size,
+                source,
+            })?;
+            histograms.merge(&Histograms([(key, decoded)].into()));
+        }
+        Ok(histograms)
+    }
+}
+
+/// A histogram of a log that can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the histogram of {metric} in phase {phase}, room size {size}, can't be read: {source}")]
+pub struct HistogramError {
+    metric: &'static str,
+    phase: String,
+    size: u32,
+    source: DecodeError,
+}
+
 /// A histogram with its key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -323,6 +355,20 @@ pub struct Recorded {
     pub size: u32,
     /// Base64 of a V2 histogram in microseconds, deflated.
     pub histogram: String,
+}
+
+impl Recorded {
+    /// All histograms, encoded, in the order of their keys.
+    pub fn all(histograms: &Histograms) -> Vec<Self> {
+        let recorded = |(key, histogram): (&Key, _)| Self {
+            metric: key.metric,
+            clock: key.clock,
+            phase: key.phase.clone(),
+            size: key.size,
+            histogram: encoding::encode(histogram),
+        };
+        histograms.0.iter().map(recorded).collect()
+    }
 }
 
 /// What a phase came to.
@@ -481,6 +527,21 @@ impl Log {
     }
 }
 
+impl Log {
+    /// The plan of a load and what it came to, where the log is of a load that came to its measurements.
+    pub fn load(&self) -> Option<(&Planned, &Measured)> {
+        let planned = self.events.iter().find_map(|event| if let Event::Planned(planned) = event { Some(&**planned) } else { None })?;
+        let measured =
+            self.events.iter().rev().find_map(|event| if let Event::Measured(measured) = event { Some(&**measured) } else { None })?;
+        Some((planned, measured))
+    }
+
+    /// The seconds of a load.
+    pub fn seconds(&self) -> impl Iterator<Item = &Second> {
+        self.events.iter().filter_map(|event| if let Event::Second(second) = event { Some(&**second) } else { None })
+    }
+}
+
 /// Milliseconds with three decimals: enough for a reader, and short in a log.
 pub fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
@@ -525,6 +586,22 @@ mod tests {
         assert!(matches!(log(&text.join("\n").replace("\"log_version\":2", "\"log_version\":99")), Err(LogError::Version { found: 99 })));
         assert!(matches!(log("hello"), Err(LogError::NoEvent { line: 1, .. })));
         assert!(matches!(log(""), Err(LogError::Headless)));
+    }
+
+    #[test]
+    fn histograms_go_through_a_log_unchanged() {
+        let mut histograms = Histograms::default();
+        for (metric, size) in [(Metric::Deliver, 20), (Metric::Deliver, 500), (Metric::Join, 20)] {
+            let key = Key { metric, clock: Clock::Intended, phase: "steady".into(), size };
+            let mut histogram = crate::stats::durations();
+            (1..3000).for_each(|millis| crate::stats::record(&mut histogram, std::time::Duration::from_millis(millis * u64::from(size))));
+            histograms.0.insert(key, histogram);
+        }
+        let mut measured = Measured { histograms: Recorded::all(&histograms), ..Measured::default() };
+        assert_eq!(measured.histograms().expect("they were just written"), histograms);
+        measured.histograms[1].histogram.truncate(20);
+        let error = measured.histograms().expect_err("it is cut off").to_string();
+        assert!(error.starts_with("the histogram of deliver in phase steady, room size 20, can't be read: "), "{error}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What was measured: histograms of durations by metric, clock, phase and room size, and what is read off them.
 
+pub mod encoding;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -112,9 +114,35 @@ pub fn record(histogram: &mut Durations, duration: Duration) {
     let _ = histogram.record(micros.max(1));
 }
 
+/// The percentiles that tables show; the longest duration stands beside them.
+pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
+
+/// The duration that a percentage (0 to 100) of all durations don't exceed, or nothing where there are none.
+pub fn percentile(histogram: &Durations, percentage: f64) -> Option<Duration> {
+    (!histogram.is_empty()).then(|| Duration::from_micros(histogram.value_at_quantile(percentage / 100.0)))
+}
+
+/// The longest of all durations, or nothing where there are none.
+pub fn longest(histogram: &Durations) -> Option<Duration> {
+    (!histogram.is_empty()).then(|| Duration::from_micros(histogram.max()))
+}
+
+/// What was counted: each value in microseconds with how often it was recorded. Unlike the type's own equality, which
+/// looks at spare room too, two histograms of the same durations have the same counts.
+pub fn counts(histogram: &Durations) -> impl Iterator<Item = (u64, u64)> + '_ {
+    histogram.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value()))
+}
+
 /// All histograms of a run or of a part of it. Merging is commutative and associative, and loses nothing.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Histograms(pub BTreeMap<Key, Durations>);
+
+impl PartialEq for Histograms {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |(mine, theirs): ((&Key, &Durations), (&Key, &Durations))| mine.0 == theirs.0 && counts(mine.1).eq(counts(theirs.1));
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(same)
+    }
+}
 
 impl Histograms {
     pub fn merge(&mut self, other: &Histograms) {
@@ -136,5 +164,75 @@ impl Histograms {
             }
         }
         sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn part() -> impl Strategy<Value = Vec<(Key, u64)>> {
+        let key = (prop::sample::select(&Metric::ALL[..]), prop::sample::select(vec!["steady", "burst"]), 1..3_u32)
+            .prop_map(|(metric, phase, size)| Key { metric, clock: Clock::Intended, phase: phase.to_owned(), size });
+        // Logarithmic, since a histogram grows at powers of two.
+        let micros = (0..40_u32, 0..1_000_u64).prop_map(|(power, more)| (1_u64 << power) + more);
+        prop::collection::vec((key, micros), 0..60)
+    }
+
+    fn recorded<'a>(samples: impl IntoIterator<Item = &'a (Key, u64)>) -> Histograms {
+        let mut histograms = Histograms::default();
+        for (key, micros) in samples {
+            record(histograms.0.entry(key.clone()).or_insert_with(durations), Duration::from_micros(*micros));
+        }
+        histograms
+    }
+
+    fn merged<'a>(parts: impl IntoIterator<Item = &'a Histograms>) -> Histograms {
+        let mut sum = Histograms::default();
+        parts.into_iter().for_each(|part| sum.merge(part));
+        sum
+    }
+
+    proptest! {
+        // Histograms of an hour are large to compare.
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn merging_parts_is_recording_everything_into_one(a in part(), b in part(), c in part()) {
+            let whole = recorded(a.iter().chain(&b).chain(&c));
+            let (a, b, c) = (recorded(&a), recorded(&b), recorded(&c));
+            prop_assert_eq!(&merged([&a, &b, &c]), &whole);
+            prop_assert_eq!(&merged([&c, &a, &b]), &whole);
+            prop_assert_eq!(&merged([&a, &merged([&b, &c])]), &whole);
+            for metric in Metric::ALL {
+                let sum = |histograms: &Histograms| histograms.select(metric, Clock::Intended, None, None);
+                let parts: u64 = [&a, &b, &c].into_iter().map(|part| sum(part).len()).sum();
+                prop_assert_eq!(sum(&whole).len(), parts);
+            }
+        }
+    }
+
+    #[test]
+    fn percentiles_are_within_a_thousandth() {
+        let mut histogram = durations();
+        (1..=100_000_u64).for_each(|micros| record(&mut histogram, Duration::from_micros(micros)));
+        for percentage in PERCENTILES {
+            let (found, exact) = (percentile(&histogram, percentage).expect("a sample").as_secs_f64(), percentage / 1000.0);
+            assert!(found >= exact * 0.999_999 && found <= exact * 1.001, "p{percentage}: {found} against {exact}");
+        }
+        assert_eq!(percentile(&durations(), 50.0), None);
+        assert_eq!(longest(&durations()), None);
+    }
+
+    #[test]
+    fn what_is_longer_than_the_longest_counts_as_the_longest_and_nothing_as_a_microsecond() {
+        let mut histogram = durations();
+        record(&mut histogram, Duration::MAX);
+        record(&mut histogram, Duration::ZERO);
+        assert_eq!(histogram.len(), 2);
+        let max = longest(&histogram).expect("a sample").as_secs_f64();
+        assert!((max / LONGEST.as_secs_f64() - 1.0).abs() < 0.001, "{max}");
+        assert_eq!(histogram.min(), 1);
     }
 }
