@@ -1,6 +1,7 @@
 //! The edge: arguments as typed become plans, and what comes of them exit codes.
 
 mod check;
+mod doctor;
 mod expected;
 mod explain;
 mod lint;
@@ -64,6 +65,11 @@ enum Command {
     /// Check scenario files for mistakes, without running them
     #[command(after_help = "Examples:\n  chatspec lint\n  chatspec lint my-scenarios/")]
     Lint(lint::LintArgs),
+    /// Say before a load whether this machine can make it: descriptors, ports, memory, cores, and what raises each
+    #[command(
+        after_help = "Examples:\n  chatspec doctor --clients 8000 --rooms 400\n  chatspec doctor --clients 100000 --source 10.0.0.7 --source 10.0.0.8 --remote\n\nExit codes: 0 it can, 1 something is short, 2 wrong usage"
+    )]
+    Doctor(doctor::DoctorArgs),
     /// Print the JSON Schema of the scenario files, for editors
     #[command(after_help = "Example:\n  chatspec schema > scenario.schema.json")]
     Schema(schema::SchemaArgs),
@@ -116,6 +122,7 @@ async fn run(command: Command) -> Ended {
         Command::List(args) => list::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Lint(args) => lint::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Schema(args) => schema::run(&args),
     }
 }
