@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::expected::Expected;
+use super::interrupt::interrupt;
 use super::suite::SuiteArgs;
 use super::target::{TargetArgs, quote, waits};
 use super::{Ended, Usage};

@@ -1,7 +1,7 @@
 //! `chatspec load`.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,24 +12,26 @@ use super::interrupt::interrupt;
 use super::own_server::OwnServer;
 use super::suite::all_shown;
 use super::target::{TargetArgs, quote};
-use super::{Ended, Usage};
+use super::{Ended, Usage, doctor};
 use crate::conformance::target::TargetSpec;
 use crate::conformance::{self, Timing};
 use crate::event::{Event, Given, Header, LOG_VERSION, TargetShown};
 use crate::known::KnownFailures;
 use crate::load::door::{Way, Ways};
+use crate::load::lower::ProfileError;
 use crate::load::machine::{Machine, raise_descriptors};
+use crate::load::notation;
 use crate::load::overrides::Overrides;
 use crate::load::plan::Plan;
-use crate::load::preflight::{self, default_threads};
-use crate::load::profile::{Profile, ProfileError};
+use crate::load::preflight::{Run, default_threads};
+use crate::load::profile::{Arrival, Profile};
 use crate::load::run::{Setting, run as carry_out};
 use crate::load::threshold::Threshold;
 use crate::reading::{Fact, Findings};
 use crate::report::jsonl::JsonLines;
 use crate::report::load::LoadReport;
 use crate::report::load_progress::LoadProgress;
-use crate::scenario::protocol::Protocol;
+use crate::report::terminal::Verbosity;
 use crate::verdict::Conclusion;
 use crate::wire::http::HttpClient;
 use crate::wire::line::Destination;
@@ -83,6 +85,12 @@ pub struct ShapeArgs {
     /// Messages, such as 400/s
     #[arg(long, value_name = "R")]
     rate: Option<String>,
+    /// Sessions that begin, such as 500/s
+    #[arg(long, value_name = "R")]
+    session_rate: Option<String>,
+    /// Messages and sessions come at random, not evenly
+    #[arg(long)]
+    poisson: bool,
     /// How long what counts takes
     #[arg(long, value_name = "D", value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
@@ -95,6 +103,9 @@ pub struct ShapeArgs {
     /// Bytes of text in a message, such as 200 or 64..512
     #[arg(long, value_name = "BYTES")]
     size: Option<String>,
+    /// After this time a delivery counts as lost
+    #[arg(long, value_name = "D", value_parser = humantime::parse_duration)]
+    deadline: Option<Duration>,
     /// A phase, such as steady:30s@2000/s; may be repeated, and replaces those of the profile
     #[arg(long, value_name = "PHASE")]
     phase: Vec<String>,
@@ -105,12 +116,15 @@ pub struct ShapeArgs {
 
 impl ShapeArgs {
     fn overrides(&self, thresholds: &[String]) -> anyhow::Result<Overrides> {
-        let rate = self.rate.as_deref().map(crate::load::notation::rate).transpose();
-        let size = self.size.as_deref().map(crate::load::notation::sizes).transpose();
+        let rate = |text: &Option<String>| text.as_deref().map(notation::rate).transpose();
+        let size = self.size.as_deref().map(notation::byte_range).transpose();
         Ok(Overrides {
             clients: self.clients,
             rooms: self.rooms,
-            rate: rate.map_err(|why| Usage(format!("--rate: {why}")))?,
+            rate: rate(&self.rate).map_err(|why| Usage(format!("--rate: {why}")))?,
+            session_rate: rate(&self.session_rate).map_err(|why| Usage(format!("--session-rate: {why}")))?,
+            arrival: self.poisson.then_some(Arrival::Poisson),
+            deadline: self.deadline,
             duration: self.duration,
             seed: self.seed,
             closed: self.closed,
@@ -118,7 +132,6 @@ impl ShapeArgs {
             size: size.map_err(|why| Usage(format!("--size: {why}")))?,
             phases: self.phase.clone(),
             thresholds: thresholds.to_vec(),
-            ..Overrides::default()
         })
     }
 
@@ -134,11 +147,14 @@ impl ShapeArgs {
         add("clients", self.clients.map(|clients| clients.to_string()));
         add("rooms", self.rooms.map(|rooms| rooms.to_string()));
         add("rate", self.rate.clone());
+        add("session-rate", self.session_rate.clone());
         add("duration", self.duration.map(lasting));
         add("closed", self.closed.map(|closed| closed.to_string()));
         add("think", self.think.map(lasting));
         add("size", self.size.clone());
+        add("deadline", self.deadline.map(lasting));
         self.phase.iter().for_each(|phase| add("phase", Some(phase.clone())));
+        words.extend(self.poisson.then(|| "--poisson".to_owned()));
         words
     }
 
@@ -168,26 +184,22 @@ impl FromStr for Shard {
 
 /// The profile that the arguments mean.
 pub fn profile(name: Option<&str>, shape: &ShapeArgs, thresholds: &[String]) -> anyhow::Result<Profile> {
-    let check = |text: &str, phases: &[&str]| {
+    let check = |text: &str, phases: &[String]| {
         let threshold = Threshold::parse(text).map_err(|error| error.to_string())?;
-        threshold.fits(phases.iter().copied()).map_err(|error| error.to_string())
+        threshold.fits(phases.iter().map(String::as_str)).map_err(|error| error.to_string())
     };
     let overrides = shape.overrides(thresholds)?;
     let name = name.or_else(|| shape.is_empty().then_some(FIRST));
     let profile = match name {
         None => Profile::from_flags(&overrides, &check),
-        Some(name) => {
-            let path = Path::new(name);
-            let found = if path.exists() { Profile::from_file(path, &check) } else { Profile::named(name, &check) };
-            found.map_err(|error| Usage(shown(&error)))?.with(&overrides, &check)
-        }
+        Some(name) => Profile::named(name, &check).map_err(|error| Usage(shown(&error)))?.with(&overrides, &check),
     };
     profile.map_err(|error| Usage(error.to_string()).into())
 }
 
 fn shown(error: &ProfileError) -> String {
     match error {
-        ProfileError::Wrong(diagnostics) => all_shown(&error.to_string(), diagnostics),
+        ProfileError::Wrong { diagnostics, .. } => all_shown(&error.to_string(), diagnostics),
         _ => error.to_string(),
     }
 }
@@ -197,7 +209,6 @@ struct Goal {
     spec: TargetSpec,
     ways: Ways,
     readings: Option<Event>,
-    own: bool,
     options: Vec<String>,
     _server: Option<OwnServer>,
 }
@@ -206,26 +217,21 @@ pub async fn run(args: LoadArgs) -> Ended {
     let profile = profile(args.profile.as_deref(), &args.shape, &args.threshold)?;
     let thresholds = profile.thresholds.iter().map(|text| Threshold::parse(text)).collect::<Result<Vec<_>, _>>();
     let thresholds = thresholds.map_err(|error| Usage(error.to_string()))?;
-    let seed = profile.seed.unwrap_or_else(rand::random::<u32>().into_seed());
+    let seed = profile.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let plan = Plan::new(profile, seed).map_err(|error| Usage(error.to_string()))?;
     let json = args.json.as_deref().map(JsonLines::create).transpose().map_err(|error| Usage(error.to_string()))?;
 
-    raise_descriptors();
+    let sources = doctor::sources(&args.source)?;
+    let raised = raise_descriptors();
     let machine = Machine::read();
-    let here = args.target.http.as_deref().or(args.target.ws.as_deref()).is_none_or(is_here);
-    let threads = args.threads.unwrap_or_else(|| default_threads(machine.cores, here)).min(plan.rooms());
-    let findings = preflight::examine(
-        &preflight::Run {
-            clients: plan.clients(),
-            rooms: plan.rooms(),
-            sources: u32::try_from(args.source.len()).unwrap_or(u32::MAX).max(1),
-            threads,
-            target_here: here,
-        },
-        &machine,
-    );
-    if preflight::is_short(&findings) {
-        return Err(Usage(super::doctor::shortage(&findings)).into());
+    let target_here = args.target.http.as_deref().or(args.target.ws.as_deref()).is_none_or(is_here);
+    let threads = args.threads.unwrap_or_else(|| default_threads(machine.cores, target_here)).min(plan.rooms());
+    let needed = Run { clients: plan.clients(), rooms: plan.rooms(), sources, threads, target_here };
+    let preflight = doctor::preflight(&needed, &machine, raised);
+    if preflight.is_short {
+        anstream::eprint!("{}", preflight.text);
+        anstream::eprintln!("error: this machine can't carry out this load");
+        return Ok(Conclusion::Inconclusive.exit_code());
     }
 
     let goal = match goal(&args.target, &plan).await? {
@@ -260,7 +266,7 @@ pub async fn run(args: LoadArgs) -> Ended {
 
 /// Carries out a load, and shows it.
 async fn play(setting: &Setting, readings: Option<&Event>, mut json: Option<JsonLines>, quiet: bool) -> Ended {
-    let mut report = LoadReport::default();
+    let mut report = LoadReport::new(if quiet { Verbosity::Quiet } else { Verbosity::Normal });
     let mut progress = LoadProgress::new(quiet);
     let mut tell = |event: &Event| {
         progress.event(event);
@@ -274,7 +280,7 @@ async fn play(setting: &Setting, readings: Option<&Event>, mut json: Option<Json
     };
     let (_, conclusion) = carry_out(setting, interrupt().await, &mut tell).await?;
     progress.clear();
-    report.finish(&mut anstream::stdout().lock(), quiet)?;
+    report.finish(&mut anstream::stdout().lock())?;
     if let Some(json) = json {
         json.finish()?;
     }
@@ -302,7 +308,7 @@ async fn goal(target: &TargetArgs, plan: &Plan) -> anyhow::Result<Result<Goal, S
         let server = OwnServer::start(&["--capacity", &capacity.to_string()], &[]).await?;
         let spec = server.spec(Vec::new(), vec![format!("the reference server, started for this run with {capacity} places in a room")]);
         let ways = Ways { create: Way::GetQuery, room: Way::GetQuery };
-        return Ok(Ok(Goal { spec, ways, readings: None, own: true, options: Vec::new(), _server: Some(server) }));
+        return Ok(Ok(Goal { spec, ways, readings: None, options: Vec::new(), _server: Some(server) }));
     }
     let protocol = Arc::new(super::suite::load(None)?);
     let resolved = target.resolve(&protocol).await?;
@@ -344,13 +350,15 @@ async fn goal(target: &TargetArgs, plan: &Plan) -> anyhow::Result<Result<Goal, S
         (Err(why), _) | (_, Err(why)) => return Ok(Err(why)),
     };
     let options = resolved.options.clone();
-    Ok(Ok(Goal { spec: resolved.spec.clone(), ways: Ways { create, room }, readings: found, own: false, options, _server: None }))
+    Ok(Ok(Goal { spec: resolved.spec.clone(), ways: Ways { create, room }, readings: found, options, _server: None }))
 }
 
 fn check_capacity(capacity: u64, largest: u64) -> anyhow::Result<()> {
     if capacity < largest {
         let mend = "give smaller rooms (--rooms more, --clients fewer), or a target with more places";
-        return Err(Usage(format!("the target's rooms have {capacity} places, and the plan's largest has {largest} clients: {mend}")).into());
+        return Err(
+            Usage(format!("the target's rooms have {capacity} places, and the plan's largest has {largest} clients: {mend}")).into()
+        );
     }
     Ok(())
 }

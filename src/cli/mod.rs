@@ -4,8 +4,10 @@ mod check;
 mod doctor;
 mod expected;
 mod explain;
+mod interrupt;
 mod lint;
 mod list;
+mod load;
 mod log;
 mod own_server;
 mod replay;
@@ -51,6 +53,11 @@ enum Command {
         after_help = "Examples:\n  chatspec sensitivity\n  chatspec sensitivity ROOM-8 'late-*' --only ROOM-8\n  chatspec sensitivity variants --quiet\n\nExit codes: 0 every fault is killed, every variant passes and no scenario is needless, 1 not so, 2 wrong usage, 4 a trial went wrong itself"
     )]
     Sensitivity(sensitivity::SensitivityArgs),
+    /// Load a server with many clients: how much does it carry, how fast, and does every message arrive?
+    #[command(
+        after_help = "Examples:\n  chatspec load\n  chatspec load steady-chat --http http://127.0.0.1:5000 --ws ws://127.0.0.1:2333\n  chatspec load --clients 1000 --rooms 50 --rate 400/s --duration 30s --threshold 'deliver.p99 < 100ms'\n\nExit codes: 0 all thresholds hold, 1 one is broken, 2 wrong usage, 3 inconclusive (nobody answers, or the generator was the bottleneck), 4 a fault of chatspec, 130 interrupted"
+    )]
+    Load(Box<load::LoadArgs>),
     /// Run the reference server on this machine, for client authors
     #[command(after_help = "Examples:\n  chatspec serve\n  chatspec serve --http 127.0.0.1:0 --ws 127.0.0.1:0 --capacity 3 --room lobby")]
     Serve(Box<reference_server::args::ServeArgs>),
@@ -122,6 +129,7 @@ async fn run(command: Command) -> Ended {
         Command::List(args) => list::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Lint(args) => lint::run(&args),
+        Command::Load(args) => load::run(*args).await,
         Command::Doctor(args) => doctor::run(&args),
         Command::Schema(args) => schema::run(&args),
     }

@@ -210,10 +210,6 @@ impl Room {
         self.sent.get(usize::try_from(number.checked_sub(self.oldest)?).ok()?)
     }
 
-    fn kept_mut(&mut self, number: u64) -> Option<&mut Sent> {
-        self.sent.get_mut(usize::try_from(number.checked_sub(self.oldest)?).ok()?)
-    }
-
     /// A text has come to the member at `now`, in a packet that `names_right` says whether its names are the sender's and the
     /// room's. `None` where it is of no use to the clocks: it is wrong, or nobody had to have it.
     pub fn arrived(

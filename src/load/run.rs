@@ -78,7 +78,11 @@ enum Told {
 ///
 /// # Errors
 /// A machine that has no thread or descriptor left for it.
-pub async fn run(setting: &Setting, interrupt: impl Future<Output = ()>, mut tell: impl FnMut(&Event)) -> Result<(Measured, Conclusion), LoadError> {
+pub async fn run(
+    setting: &Setting,
+    interrupt: impl Future<Output = ()>,
+    mut tell: impl FnMut(&Event),
+) -> Result<(Measured, Conclusion), LoadError> {
     tell(&Event::Started(setting.header.clone()));
     tell(&Event::Planned(Box::new(setting.planned.clone())));
     let stop = Arc::new(AtomicBool::new(false));
@@ -307,7 +311,9 @@ impl<'a> Sum<'a> {
         self.sample(sampler, phase.counts);
         let (mut deliveries, mut send_lags, mut loop_lags) = (durations(), durations(), durations());
         for passed in told {
-            for (sum, more) in [(&mut deliveries, &passed.deliveries), (&mut send_lags, &passed.send_lags), (&mut loop_lags, &passed.loop_lags)] {
+            for (sum, more) in
+                [(&mut deliveries, &passed.deliveries), (&mut send_lags, &passed.send_lags), (&mut loop_lags, &passed.loop_lags)]
+            {
                 sum.add(more).expect("the sum grows as needed");
             }
             self.last[passed.slice] = Some(Counts {
