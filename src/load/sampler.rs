@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::machine::{Root, ThreadTime, process_time};
 
-/// Reads, each time that it is asked, what the generator has taken since the time before. A sample costs some ten microseconds a thread.
+/// Reads, each time that it is asked, what the generator has taken since the time before. A sample takes half a millisecond, so it is not
+/// for a thread that times anything.
 #[derive(Debug)]
 pub struct Sampler {
     root: Root,
