@@ -56,12 +56,17 @@ impl Alarm {
         })
     }
 
+    /// It rang, and has to be set again.
+    pub fn rang(&mut self) {
+        self.armed = None;
+    }
+
     /// Sets it to an instant; what the poll's time-out has to be for it.
     ///
     /// # Errors
     /// A timer that can't be set.
-    pub fn set(&mut self, at: Instant, now: Instant) -> io::Result<Option<Duration>> {
-        let within = at.saturating_duration_since(now);
+    pub fn set(&mut self, at: Instant) -> io::Result<Option<Duration>> {
+        let within = at.saturating_duration_since(Instant::now());
         if within.is_zero() {
             return Ok(Some(Duration::ZERO));
         }

@@ -168,6 +168,8 @@ impl Slice {
     /// A poll that fails.
     pub fn run(mut self, start: Instant) -> io::Result<Result> {
         self.start = start;
+        // All slices begin at the same instant.
+        std::thread::sleep(start.saturating_duration_since(Instant::now()));
         let end = nanos(self.order.plan.duration());
         let last = end + nanos(self.order.plan.profile.deadline);
         let mut events = Events::with_capacity(EVENTS);
@@ -190,7 +192,7 @@ impl Slice {
             if over || now >= last || (now >= end + BEHIND && !all_begun) {
                 break false;
             }
-            let timeout = if all_begun { self.rest(now, look)? } else { Some(Duration::ZERO) };
+            let timeout = if all_begun { self.rest(look)? } else { Some(Duration::ZERO) };
             match self.poll.poll(&mut events, timeout) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -303,18 +305,17 @@ impl Slice {
     }
 
     /// How long nothing has to be done, as the poll takes it.
-    fn rest(&mut self, now: u64, look: u64) -> io::Result<Option<Duration>> {
+    fn rest(&mut self, look: u64) -> io::Result<Option<Duration>> {
         let due = self.agenda.peek().map(|Reverse((at, _))| *at);
         let phase = self.order.plan.phases.get(self.phase + 1).map(|phase| nanos(phase.start));
         let next = [due, phase, self.core.next_deadline(), Some(look), Some((self.second + 1) * SECOND)].into_iter().flatten().min();
-        let next = self.start + Duration::from_nanos(next.unwrap_or(look));
-        self.alarm.set(next, self.start + Duration::from_nanos(now))
+        self.alarm.set(self.start + Duration::from_nanos(next.unwrap_or(look)))
     }
 
     fn listen(&mut self, events: &Events) {
         for event in events {
             match event.token() {
-                ALARM => {}
+                ALARM => self.alarm.rang(),
                 WAKER => {
                     while let Ok(done) = self.order.done.try_recv() {
                         let since = |at: Instant| nanos(at.saturating_duration_since(self.start));
