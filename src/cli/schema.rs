@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::Ended;
+use crate::load::profile_file;
 use crate::scenario::file::{FencesFile, FragmentFile, ReadingsFile, RequestsFile, RequirementsFile, ScenarioFile, schema};
 
 #[derive(Debug, Args)]
@@ -20,6 +21,8 @@ enum FileKind {
     Readings,
     Requests,
     Fences,
+    /// A load's profile
+    Load,
 }
 
 pub fn run(args: &SchemaArgs) -> Ended {
@@ -30,6 +33,7 @@ pub fn run(args: &SchemaArgs) -> Ended {
         FileKind::Readings => schema::<ReadingsFile>(),
         FileKind::Requests => schema::<RequestsFile>(),
         FileKind::Fences => schema::<FencesFile>(),
+        FileKind::Load => profile_file::schema(),
     };
     anstream::println!("{}", serde_json::to_string_pretty(&schema)?);
     Ok(0)

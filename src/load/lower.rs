@@ -14,15 +14,13 @@ use super::profile::{
 use super::profile_file::{
     BehavioursShape, CycleShape, MessagesShape, PhaseFileShape, ProfileFile, RoomSizeShape, RoomsShape, SlowReaderShape, TextSizeShape,
 };
+use super::threshold::{Threshold, ThresholdError};
 use crate::scenario::decode::decode;
 use crate::scenario::source::{Diagnostic, Diagnostics, Source, Span, suggest};
 use crate::scenario::yaml::{Spanned, parse};
 
 /// The profiles that the binary carries.
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/scenarios/load");
-
-/// What is wrong with a threshold; it is given the names of the plan's phases.
-pub type ThresholdCheck<'a> = &'a dyn Fn(&str, &[String]) -> Result<(), String>;
 
 /// Sessions a second, where the profile doesn't say.
 pub(super) const SESSION_RATE: f64 = 500.0;
@@ -56,26 +54,34 @@ impl Profile {
     ///
     /// # Errors
     /// A name that no profile has, with the nearest; a file that can't be read; all that is wrong with it.
-    pub fn named(name: &str, check: ThresholdCheck<'_>) -> Result<Self, ProfileError> {
+    pub fn named(name: &str) -> Result<Self, ProfileError> {
         if let Some(file) = EMBEDDED.get_file(format!("{name}.yaml")) {
             let text = file.contents_utf8().unwrap_or_default().to_owned();
-            return Self::read(Source { name: format!("scenarios/load/{name}.yaml"), text }, name, check);
+            return Self::read(Source { name: format!("scenarios/load/{name}.yaml"), text }, name);
         }
         let path = Path::new(name);
         let is_path = path.components().count() > 1 || path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
         if !is_path {
             return Err(ProfileError::Unknown { name: name.to_owned(), help: suggest(name, Self::embedded()) });
         }
+        Self::from_file(path)
+    }
+
+    /// The profile of a file; it is called as the file is.
+    ///
+    /// # Errors
+    /// A file that can't be read; all that is wrong with it.
+    pub fn from_file(path: &Path) -> Result<Self, ProfileError> {
         let text = std::fs::read_to_string(path).map_err(|source| ProfileError::Unreadable { path: path.to_owned(), source })?;
-        let stem = path.file_stem().map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned());
-        Self::read(Source { name: name.to_owned(), text }, &stem, check)
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        Self::read(Source { name: path.display().to_string(), text }, &stem)
     }
 
     /// The profile that a source holds.
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub fn read(source: Source, name: &str, check: ThresholdCheck<'_>) -> Result<Self, ProfileError> {
+    pub fn read(source: Source, name: &str) -> Result<Self, ProfileError> {
         let diagnostics = Diagnostics::default();
         let file: Option<ProfileFile> = match parse(&Arc::new(source)) {
             Ok(node) => decode(&node, &diagnostics),
@@ -84,7 +90,7 @@ impl Profile {
                 None
             }
         };
-        let profile = file.map(|file| Lowering { diagnostics: &diagnostics }.profile(&file, name, check));
+        let profile = file.map(|file| Lowering { diagnostics: &diagnostics }.profile(&file, name));
         let diagnostics = diagnostics.into_sorted();
         match profile.filter(|_| diagnostics.is_empty()) {
             Some(profile) => Ok(profile),
@@ -144,7 +150,7 @@ impl Lowering<'_> {
         Some(rate.value.0)
     }
 
-    fn profile(&self, file: &ProfileFile, name: &str, check: ThresholdCheck<'_>) -> Profile {
+    fn profile(&self, file: &ProfileFile, name: &str) -> Profile {
         let deadline = match &file.deadline {
             Key::Given(given) => self.positive_length(&file.deadline, "deadline", &given.span).unwrap_or(DEADLINE),
             Key::Absent | Key::Wrong => DEADLINE,
@@ -168,8 +174,8 @@ impl Lowering<'_> {
         };
         let phases = profile.phase_names();
         for threshold in &file.thresholds {
-            if let Err(message) = check(&threshold.value, &phases) {
-                self.diagnostics.error(&threshold.span, message);
+            if let Err(error) = fitting(&threshold.value, &phases) {
+                self.diagnostics.error(&threshold.span, error.to_string());
             }
         }
         profile
@@ -413,6 +419,11 @@ impl Lowering<'_> {
         let counts = shape.counts.given().map_or(kind.counts(), |counts| counts.value.0);
         PhaseShape { name, kind, duration, rate, factor, storm, counts }
     }
+}
+
+/// Whether a text is a threshold that names no phase but these.
+pub(super) fn fitting(threshold: &str, phases: &[String]) -> Result<(), ThresholdError> {
+    Threshold::parse(threshold)?.fits(phases.iter().map(String::as_str))
 }
 
 /// Parts of a whole by their weights, which aren't all 0: whole numbers that add up to it, by the largest remainders.

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::lower::{DEADLINE, SESSION_RATE, TEXT, ThresholdCheck, apportion, default_names, phase_name, text_sizes};
+use super::lower::{DEADLINE, SESSION_RATE, TEXT, apportion, default_names, fitting, phase_name, text_sizes};
 use super::notation;
-use super::profile::{
-    Arrival, Behaviour, Messages, Pace, PhaseKind, PhaseShape, Profile, RoomGroup, Sessions, Share, StormShape, TextSizes,
-};
+use super::profile::{Arrival, Behaviour, Messages, Pace, PhaseKind, PhaseShape, Profile, RoomGroup, Sessions, Share, StormShape};
+use super::threshold::ThresholdError;
 use crate::scenario::source::suggest;
 
 /// What a command line says about a load; what it doesn't say stays as the profile has it.
@@ -58,10 +57,8 @@ pub enum OverrideError {
         "`--closed` leaves the phase `{phase}` of the profile without a meaning, since it is about a rate: give the phases anew, as in `--phase steady:30s`"
     )]
     ClosedPhase { phase: String },
-    #[error(
-        "`--duration` sets the phases that count, and the {phases} phases by `--phase` have durations of their own: leave one of them out"
-    )]
-    DurationWithPhases { phases: usize },
+    #[error("`--duration` sets the phases that count, and those by `--phase` have durations of their own: leave one of them out")]
+    DurationWithPhases,
     #[error("`--duration` sets the phases that count, and none does: give `--phase steady:{}` instead", humantime::format_duration(*duration))]
     NothingCounts { duration: Duration },
     #[error("`--phase {text}`: {why}")]
@@ -72,12 +69,10 @@ pub enum OverrideError {
     NoPhaseCounts,
     #[error("`--size`: {0}")]
     Size(String),
-    #[error("`--threshold '{text}'`: {why}")]
-    Threshold { text: String, why: String },
-    #[error(
-        "the profile's threshold `{text}` doesn't fit the phases by `--phase`: {why}\nname a phase so, as in `--phase steady=NAME:30s`"
-    )]
-    OwnThreshold { text: String, why: String },
+    #[error("`--threshold`: {0}")]
+    Threshold(ThresholdError),
+    #[error("a threshold of the profile doesn't fit the phases by `--phase`: {0}\nname a phase so, as in `--phase steady=NAME:30s`")]
+    OwnThreshold(ThresholdError),
 }
 
 impl Profile {
@@ -86,7 +81,7 @@ impl Profile {
     ///
     /// # Errors
     /// What contradicts itself.
-    pub fn from_flags(overrides: &Overrides, check: ThresholdCheck<'_>) -> Result<Self, OverrideError> {
+    pub fn from_flags(overrides: &Overrides) -> Result<Self, OverrideError> {
         let clients = overrides.clients.or(overrides.rooms.filter(|rooms| *rooms > 100)).unwrap_or(100);
         let shape = |kind: PhaseKind, seconds| PhaseShape {
             name: kind.name().to_owned(),
@@ -111,14 +106,14 @@ impl Profile {
             thresholds: Vec::new(),
             deadline,
         };
-        profile.with(overrides, check)
+        profile.with(overrides)
     }
 
     /// The profile as a command line changes it.
     ///
     /// # Errors
     /// What contradicts the profile or itself.
-    pub fn with(mut self, overrides: &Overrides, check: ThresholdCheck<'_>) -> Result<Self, OverrideError> {
+    pub fn with(mut self, overrides: &Overrides) -> Result<Self, OverrideError> {
         let zero = |flag, is_zero: bool| if is_zero { Err(OverrideError::Zero { flag }) } else { Ok(()) };
         zero("clients", overrides.clients == Some(0))?;
         zero("rooms", overrides.rooms == Some(0))?;
@@ -138,7 +133,7 @@ impl Profile {
         self.people(overrides)?;
         let before = self.pace(overrides)?;
         self.times(overrides, before)?;
-        self.expectations(overrides, check)?;
+        self.expectations(overrides)?;
         Ok(self)
     }
 
@@ -208,7 +203,7 @@ impl Profile {
             }
         } else {
             if overrides.duration.is_some() {
-                return Err(OverrideError::DurationWithPhases { phases: overrides.phases.len() });
+                return Err(OverrideError::DurationWithPhases);
             }
             let wrong = |text: &str, why| OverrideError::Phase { text: text.to_owned(), why };
             let mut phases = Vec::new();
@@ -246,15 +241,15 @@ impl Profile {
         Ok(())
     }
 
-    fn expectations(&mut self, overrides: &Overrides, check: ThresholdCheck<'_>) -> Result<(), OverrideError> {
+    fn expectations(&mut self, overrides: &Overrides) -> Result<(), OverrideError> {
         let phases = self.phase_names();
         if !overrides.phases.is_empty() {
             for text in &self.thresholds {
-                check(text, &phases).map_err(|why| OverrideError::OwnThreshold { text: text.clone(), why })?;
+                fitting(text, &phases).map_err(OverrideError::OwnThreshold)?;
             }
         }
         for text in &overrides.thresholds {
-            check(text, &phases).map_err(|why| OverrideError::Threshold { text: text.clone(), why })?;
+            fitting(text, &phases).map_err(OverrideError::Threshold)?;
         }
         self.thresholds.extend(overrides.thresholds.iter().cloned());
         Ok(())
@@ -360,7 +355,7 @@ pub fn phase(text: &str, pace: Pace, deadline: Duration) -> Result<(Option<Strin
         } else if kind == PhaseKind::Storm {
             spread = Some(notation::duration(word)?);
         } else {
-            return Err(format!("`{word}` says nothing about a {kind}: {FORM}"));
+            return Err(format!("`{word}` says nothing about a phase `{kind}`: {FORM}"));
         }
     }
     match kind {
@@ -390,12 +385,8 @@ fn duration_text(duration: Duration) -> String {
 mod tests {
     use super::*;
 
-    fn any(_: &str, _: &[String]) -> Result<(), String> {
-        Ok(())
-    }
-
     fn flags(overrides: Overrides) -> Profile {
-        Profile::from_flags(&overrides, &any).expect("a profile")
+        Profile::from_flags(&overrides).expect("a profile")
     }
 
     fn sizes(profile: &Profile) -> Vec<(u32, u32)> {
@@ -417,7 +408,7 @@ mod tests {
         let mut profile = flags(Overrides::default());
         let mut spread = |rooms: &[(u32, u32)], clients| {
             profile.rooms = rooms.iter().map(|(size, count)| RoomGroup { size: *size, count: *count }).collect();
-            let profile = profile.clone().with(&Overrides { clients: Some(clients), ..Overrides::default() }, &any).expect("a profile");
+            let profile = profile.clone().with(&Overrides { clients: Some(clients), ..Overrides::default() }).expect("a profile");
             assert_eq!(profile.clients(), u64::from(clients));
             sizes(&profile)
         };
@@ -433,7 +424,7 @@ mod tests {
         let phases = ["ramp:4s@100/s..200/s", "steady:10s", "steady=second:30s@50/s", "drain:1s"].map(String::from).to_vec();
         let profile = flags(Overrides { rate: Some(100.0), phases, ..Overrides::default() });
         let overrides = Overrides { rate: Some(200.0), duration: Some(Duration::from_secs(20)), ..Overrides::default() };
-        let profile = profile.with(&overrides, &any).expect("a profile");
+        let profile = profile.with(&overrides).expect("a profile");
         let shown: Vec<_> = profile.phases.iter().map(|phase| (phase.name.as_str(), phase.duration.as_secs(), phase.rate)).collect();
         let expected = [("ramp", 4, Some((200.0, 400.0))), ("steady", 5, None), ("second", 15, Some((100.0, 100.0))), ("drain", 1, None)];
         assert_eq!(shown, expected);
@@ -443,11 +434,7 @@ mod tests {
     fn contradictions_are_told_with_how_to_mend_them() {
         let mut profile = flags(Overrides { phases: vec!["steady:5s".into(), "burst:1s@x3".into()], ..Overrides::default() });
         profile.thresholds.push("deliver.p99{phase=burst} < 1s".into());
-        let check = |text: &str, phases: &[String]| match text.split_once("phase=").and_then(|(_, rest)| rest.split_once('}')) {
-            Some((phase, _)) if !phases.iter().any(|known| known == phase) => Err(format!("no phase is called `{phase}`")),
-            _ => Ok(()),
-        };
-        let told = |overrides: Overrides| profile.clone().with(&overrides, &check).expect_err("an error").to_string();
+        let told = |overrides: Overrides| profile.clone().with(&overrides).expect_err("an error").to_string();
         let phases = |texts: &[&str]| Overrides { phases: texts.iter().map(|text| (*text).to_owned()).collect(), ..Overrides::default() };
         let all = [
             told(Overrides { clients: Some(3), rooms: Some(5), ..Overrides::default() }),
@@ -457,7 +444,7 @@ mod tests {
             told(Overrides { closed: Some(3), ..Overrides::default() }),
             told(Overrides { think: Some(Duration::from_secs(1)), ..Overrides::default() }),
             told(Overrides { size: Some((10, 10)), ..Overrides::default() }),
-            told(Overrides { thresholds: vec!["lost{phase=bust} == 0".into()], ..Overrides::default() }),
+            told(Overrides { thresholds: vec!["deliver.p99{phase=bust} < 1s".into()], ..Overrides::default() }),
             told(phases(&["steady:5s"])),
             told(Overrides { duration: Some(Duration::from_secs(3)), ..phases(&["steady:5s"]) }),
             told(phases(&["warm-up:5s"])),

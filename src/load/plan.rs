@@ -478,8 +478,8 @@ mod tests {
     }
 
     fn phases() -> impl Strategy<Value = Vec<PhaseShape>> {
-        let phase = (0usize..6, millis(100, 3000), 0u32..200, 0u32..200, 0u32..=100);
-        prop::collection::vec(phase, 1..5).prop_map(|phases| {
+        let part = (0usize..6, millis(100, 3000), 0u32..200, 0u32..200, 1u32..=100);
+        prop::collection::vec(part, 1..5).prop_map(|phases| {
             let shape = |(index, (kind, duration, from, to, hit)): (usize, (usize, Duration, u32, u32, u32))| {
                 let kind = PhaseKind::WRITTEN[kind];
                 let rate = match kind {
@@ -489,7 +489,7 @@ mod tests {
                 };
                 let storm = StormShape { fraction: f64::from(hit) / 100.0, spread: duration / 2 };
                 PhaseShape {
-                    name: format!("{kind}-{index}"),
+                    name: format!("{kind}-{index}-of-some"),
                     kind,
                     duration,
                     rate,
@@ -498,7 +498,10 @@ mod tests {
                     counts: kind.counts(),
                 }
             };
-            phases.into_iter().enumerate().map(shape).collect()
+            let mut phases: Vec<PhaseShape> = phases.into_iter().enumerate().map(shape).collect();
+            // Something must count.
+            phases.push(PhaseShape { name: "last".into(), ..phase(PhaseKind::Steady, 1) });
+            phases
         })
     }
 
@@ -536,7 +539,7 @@ mod tests {
                     sessions: Sessions { arrival, rate: f64::from(rate) },
                     messages: Messages { pace, sizes },
                     phases,
-                    thresholds: vec!["deliver.p99{phase=steady} < 150ms".into()],
+                    thresholds: vec!["deliver.p99{phase=last} < 150ms".into()],
                     deadline: Duration::from_secs(10),
                 }
             },
@@ -574,6 +577,15 @@ mod tests {
                 }
             }
             prop_assert_eq!(whole, parts);
+        }
+
+        #[test]
+        fn a_profile_that_is_written_down_is_the_same_again(profile in profile(), seed: Option<u64>) {
+            let profile = Profile { seed, ..profile };
+            let source = crate::scenario::source::Source { name: "any.yaml".into(), text: profile.to_yaml() };
+            let again = Profile::read(source, "any").map_err(|error| TestCaseError::fail(format!("{error:?}")))?;
+            prop_assert_eq!(again.to_yaml(), profile.to_yaml());
+            prop_assert_eq!(again, profile);
         }
 
         #[test]

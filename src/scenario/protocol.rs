@@ -150,7 +150,7 @@ fn embedded_sources() -> Vec<Located> {
     fn walk(dir: &Dir<'_>, into: &mut Vec<Located>) {
         for file in dir.files() {
             let path = file.path().to_string_lossy().replace('\\', "/");
-            if let Some(text) = file.contents_utf8().filter(|_| is_yaml(&path)) {
+            if let Some(text) = file.contents_utf8().filter(|_| is_of_suite(&path)) {
                 let source = Source { name: format!("scenarios/{path}"), text: text.to_owned() };
                 into.push((path, Arc::new(source)));
             }
@@ -176,7 +176,7 @@ fn sources_below(root: &Path) -> Result<Vec<Located>, LoadError> {
                 continue;
             }
             let within = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-            if is_yaml(&within) {
+            if is_of_suite(&within) {
                 let text = std::fs::read_to_string(&path).map_err(unreadable(&path))?;
                 into.push((within, Arc::new(Source { name: path.display().to_string(), text })));
             }
@@ -194,15 +194,16 @@ fn sources_below(root: &Path) -> Result<Vec<Located>, LoadError> {
     Ok(sources)
 }
 
-fn is_yaml(path: &str) -> bool {
-    path.ends_with(".yaml") || path.ends_with(".yml")
+/// Profiles of loads lie beside the suite, and a changed one doesn't make it another.
+fn is_of_suite(path: &str) -> bool {
+    (path.ends_with(".yaml") || path.ends_with(".yml")) && !path.starts_with("load/")
 }
 
 const DECLARING: [&str; 4] = ["requirements.yaml", "readings.yaml", "requests.yaml", "fences.yaml"];
 
-/// Everything but the declarations, the fragments and the load profiles.
+/// Everything but the declarations and the fragments.
 fn is_scenario(path: &str) -> bool {
-    !DECLARING.contains(&path) && !path.starts_with("fragments/") && !path.starts_with("load/") && path != "expected.yaml"
+    !DECLARING.contains(&path) && !path.starts_with("fragments/") && path != "expected.yaml"
 }
 
 fn lower(sources: &[Located]) -> Result<Protocol, LoadError> {
