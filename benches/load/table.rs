@@ -31,6 +31,11 @@ fn cost(figures: &Figures) -> f64 {
     figures.cpu_seconds * 100_000.0 / figures.deliveries.max(1) as f64
 }
 
+/// Deliveries a second of the target's processor: what its core would carry, also where it wasn't given all of it.
+fn carried(figures: &Figures) -> f64 {
+    figures.deliveries as f64 / figures.target_cpu_seconds.max(f64::MIN_POSITIVE)
+}
+
 fn rate(figures: &Figures) -> f64 {
     figures.deliveries as f64 / figures.seconds
 }
@@ -69,15 +74,17 @@ pub fn clients(shape: Shape, figures: &BTreeMap<Contender, Figures>) {
 pub fn servers(shape: Shape, figures: &BTreeMap<Server, Figures>) {
     let (name, what) = (shape.name, what(shape));
     println!("### Servers under the floor, {name}: {} rooms of {}\n", shape.rooms, shape.members);
-    println!("| | {what}/s | x minimal | p50 ms | p99 ms | busy | generator busy |");
-    println!("|---|---|---|---|---|---|---|");
+    println!("| | {what}/s | x minimal | {what} per CPU s | x minimal | p50 ms | p99 ms | busy | generator busy |");
+    println!("|---|---|---|---|---|---|---|---|---|");
     let minimal = &figures[&Server::Minimal];
     for (server, own) in figures {
         println!(
-            "| {} | {:.0} | {:.2} | {:.2} | {:.2} | {:.0} % | {:.0} % |",
+            "| {} | {:.0} | {:.2} | {:.0} | {:.2} | {:.2} | {:.2} | {:.0} % | {:.0} % |",
             server.name(),
             rate(own),
             rate(own) / rate(minimal),
+            carried(own),
+            carried(own) / carried(minimal),
             millis(own.p50_us),
             millis(own.p99_us),
             100.0 * own.target_cpu_seconds / own.seconds,

@@ -9,6 +9,7 @@
 
 pub mod args;
 pub mod deviation;
+mod envelope;
 pub mod event;
 pub mod fault;
 pub mod handshake;
