@@ -61,6 +61,8 @@ pub async fn serve(stream: TcpStream, hub: Arc<Hub>) {
     let mut conversation = Conversation::new(socket, outbox, hub.limits.write_stall);
     let end = conversation.hold(&hub, connection).await;
     debug!(connection = connection.0, ?end, "disconnected");
+    // Nobody empties it any more, so nobody shall wait until it is emptied.
+    conversation.outbox.set_stuck(true);
     hub.handle(Event::Gone(connection)).await;
     Box::pin(say_goodbye(conversation.socket, &end, hub.limits.goodbye)).await;
 }
