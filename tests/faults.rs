@@ -46,7 +46,8 @@ async fn a_misspelt_text_is_the_only_violation() {
     let suite = suite();
     for name in ["create-success-misspelt"] {
         let fault = Fault::named(name).unwrap_or_else(|_| panic!("no fault {name}"));
-        let allowed: Vec<&str> = std::iter::once(fault.spec().requirement).chain(fault.spec().implies.iter().copied()).collect();
+        let spec = fault.spec().expect("a fault for conformance tests");
+        let allowed: Vec<&str> = std::iter::once(spec.requirement).chain(spec.implies.iter().copied()).collect();
         let server = reference(Config { fault: Some(fault.clone()), ..Config::default() }).await;
         let (verdicts, _) = run(&plan(&suite, &server, &[])).await;
         let unrelated: Vec<_> =

@@ -31,8 +31,8 @@ pub struct ServeArgs {
     /// Follow one reading where the document has several, such as R-LIST=rooms; may be repeated
     #[arg(long = "reading", value_name = "ID=VALUE")]
     pub readings: Vec<String>,
-    /// Deviate from the document in one way
-    #[arg(long, value_name = "NAME")]
+    /// Deviate from the document in one way; a load fault may have a dose, such as load-drop=1/500
+    #[arg(long, value_name = "NAME[=DOSE]")]
     pub fault: Option<String>,
     /// Show the faults and the requirements that they violate
     #[arg(long)]
@@ -124,16 +124,22 @@ pub async fn run(args: ServeArgs) -> Result<(), ArgsError> {
     serve(http, ws, config, shutdown).await?;
     match fault {
         None => Ok(()),
-        Some(fault) => writeln!(io::stdout(), "fault {} fired {} times", fault.spec().name, fault.firings()).map_err(ArgsError::Output),
+        Some(fault) => writeln!(io::stdout(), "fault {} fired {} times", fault.name(), fault.firings()).map_err(ArgsError::Output),
     }
 }
 
-/// The faults as a table: name, primary requirement, what the server does.
+/// The faults as a table: name, primary requirement, what the server does. Those for testers of load come after all others,
+/// with their dose in place of a requirement.
 #[must_use]
 pub fn fault_table() -> String {
-    let width = |column: fn(&fault::Spec) -> &str| fault::all().map(|spec| column(spec).len()).max().unwrap_or(0);
-    let (names, requirements) = (width(|spec| spec.name), width(|spec| spec.requirement));
-    fault::all().map(|spec| format!("{:names$}  {:requirements$}  {}\n", spec.name, spec.requirement, spec.summary)).collect()
+    let plain = fault::all().map(|spec| (spec.name, spec.requirement.to_owned(), spec.summary));
+    let load = fault::load::all().map(|spec| (spec.name, spec.dose.to_string(), spec.summary));
+    let (plain, load): (Vec<_>, Vec<_>) = (plain.collect(), load.collect());
+    let names = plain.iter().chain(&load).map(|(name, ..)| name.len()).max().unwrap_or(0);
+    let seconds = plain.iter().chain(&load).map(|(_, second, _)| second.len()).max().unwrap_or(0);
+    let row = |(name, second, summary): &(&str, String, &str)| format!("{name:names$}  {second:seconds$}  {summary}\n");
+    let (plain, load): (String, String) = (plain.iter().map(row).collect(), load.iter().map(row).collect());
+    format!("{plain}\nFor those who test load; the dose is another with NAME=DOSE:\n{load}")
 }
 
 /// The variants as a table: name, what the server does. Each value of each reading is one too.

@@ -1,6 +1,6 @@
 //! How this server is made to behave differently from its plain self: wrongly, by a [fault](crate::fault), or oddly, by
-//! a [variant](crate::variant). The plain server meets a deviation in five places: when it starts
-//! ([`Deviation::start`]), in the hub, which lets one wait before an event ([`Deviation::arrive`]) and decide or change
+//! a [variant](crate::variant). The plain server meets a deviation in six places: when it starts
+//! ([`Deviation::start`]), between two connections that it accepts ([`Deviation::pause_after_accepting`]), in the hub, which lets one wait before an event ([`Deviation::arrive`]) and decide or change
 //! what comes of it ([`Deviation::before`], [`Deviation::after`]), around the HTTP listener's router, and under the
 //! WebSocket listener's streams.
 
@@ -19,6 +19,7 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// A deviation that may take its time: an outcome in place of the plain one, or none.
 pub type Waiting<'a> = Pin<Box<dyn Future<Output = Option<Outcome>> + Send + 'a>>;
@@ -27,6 +28,11 @@ pub type Waiting<'a> = Pin<Box<dyn Future<Output = Option<Outcome>> + Send + 'a>
 pub trait Deviation: Send + Sync {
     /// Once, before anything is served.
     fn start(&self, _hub: &Arc<Hub>) {}
+
+    /// After the WebSocket listener has accepted a connection: how long it waits before it accepts the next.
+    fn pause_after_accepting(&self, _active: &Active) -> Option<Duration> {
+        None
+    }
 
     /// Before an event is dealt with and with no lock held: it may wait, and it may decide the outcome.
     fn arrive<'a>(&'a self, _hub: &'a Arc<Hub>, _active: &'a Active, _event: &'a Event<'a>) -> Waiting<'a> {
@@ -82,6 +88,10 @@ impl Active {
 
     pub(crate) fn start(&self, hub: &Arc<Hub>) {
         self.deviation.start(hub);
+    }
+
+    pub(crate) fn pause_after_accepting(&self) -> Option<Duration> {
+        self.deviation.pause_after_accepting(self)
     }
 
     pub(crate) fn arrive<'a>(&'a self, hub: &'a Arc<Hub>, event: &'a Event<'a>) -> Waiting<'a> {

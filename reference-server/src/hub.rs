@@ -4,20 +4,22 @@
 use crate::deviation::{Active, Site};
 use crate::event::{Delivery, Event, Outcome};
 use crate::limits::Limits;
-use crate::outbox::{Ending, Outbox};
+use crate::outbox::{Crowded, Ending, Outbox};
 use crate::request::{Answer, Request};
 use crate::room::ConnectionId;
 use crate::state::State;
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::{debug, warn};
 
 /// The outboxes of the connections that are open.
-pub type Outboxes = HashMap<ConnectionId, Arc<Outbox>>;
+pub type Outboxes = HashMap<ConnectionId, Arc<Outbox>, foldhash::fast::RandomState>;
 
 /// Shared by all connections of both listeners.
 pub struct Hub {
     shared: Mutex<Shared>,
+    crowded: Crowded,
     pub deviation: Option<Active>,
     pub limits: Limits,
 }
@@ -33,7 +35,8 @@ impl Hub {
     #[must_use]
     pub fn new(state: State, limits: Limits, deviation: Option<Active>) -> Self {
         Self {
-            shared: Mutex::new(Shared { state, outboxes: Outboxes::new(), next_connection: 0, shutting_down: false }),
+            shared: Mutex::new(Shared { state, outboxes: Outboxes::default(), next_connection: 0, shutting_down: false }),
+            crowded: Crowded::default(),
             deviation,
             limits,
         }
@@ -41,7 +44,7 @@ impl Hub {
 
     /// Registers a connection. Whatever is pushed to its outbox is its task's to send.
     pub fn connect(&self) -> (ConnectionId, Arc<Outbox>) {
-        let outbox = Arc::new(Outbox::new(self.limits.queued_messages, self.limits.queued_bytes));
+        let outbox = Arc::new(Outbox::new(self.limits.queued_messages, self.limits.queued_bytes, Arc::clone(&self.crowded)));
         let mut shared = self.lock();
         let connection = ConnectionId(shared.next_connection);
         shared.next_connection += 1;
@@ -50,6 +53,13 @@ impl Hub {
         }
         shared.outboxes.insert(connection, Arc::clone(&outbox));
         (connection, outbox)
+    }
+
+    /// Lets the other tasks write what is queued, while there is much. Whoever is about to say something waits here first.
+    pub async fn make_room(&self) {
+        while self.crowded.load(Ordering::Relaxed) > 0 {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Deals with an HTTP request.

@@ -9,6 +9,7 @@
 
 pub mod args;
 pub mod deviation;
+mod envelope;
 pub mod event;
 pub mod fault;
 pub mod handshake;
@@ -114,10 +115,11 @@ pub async fn serve(
     }
 
     let serve_http = listener::run(http, limits.connections, limits.goodbye, stopped.clone(), |stream| {
-        http::serve(stream, router.clone(), limits.clone(), stopped.clone())
+        (http::serve(stream, router.clone(), limits.clone(), stopped.clone()), None)
     });
-    let serve_ws =
-        listener::run(ws, limits.connections, limits.goodbye, stopped.clone(), |stream| websocket::serve(stream, Arc::clone(&hub)));
+    let serve_ws = listener::run(ws, limits.connections, limits.goodbye, stopped.clone(), |stream| {
+        (websocket::serve(stream, Arc::clone(&hub)), hub.deviation.as_ref().and_then(Active::pause_after_accepting))
+    });
     let stop_both = async {
         shutdown.await;
         info!("shutting down");

@@ -19,10 +19,10 @@ pub async fn until_stopped(mut stopped: Stopped) {
 const PAUSE_WHEN_OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 
 /// Serves each connection in a task of its own, at most `most` at once; further ones are closed at once. After the
-/// stop the tasks get `goodbye` to end by themselves.
+/// stop the tasks get `goodbye` to end by themselves. `serve` may also say how long to wait before the next is accepted.
 pub async fn run<F, Task>(listener: TcpListener, most: usize, goodbye: Duration, stopped: Stopped, serve: F)
 where
-    F: Fn(TcpStream) -> Task,
+    F: Fn(TcpStream) -> (Task, Option<Duration>),
     Task: Future<Output = ()> + Send + 'static,
 {
     let mut tasks = JoinSet::new();
@@ -31,7 +31,11 @@ where
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if tasks.len() < most => {
-                    tasks.spawn(serve(stream));
+                    let (task, pause) = serve(stream);
+                    tasks.spawn(task);
+                    if let Some(pause) = pause {
+                        tokio::time::sleep(pause).await;
+                    }
                 }
                 Ok((_, peer)) => warn!(%peer, most, "too many connections, closing this one"),
                 Err(error) => {

@@ -5,6 +5,10 @@ use reference_server::args::{self, ServeArgs};
 use std::error::Error;
 use std::process::ExitCode;
 
+// A chat is many small texts that live briefly, and the system's allocator takes its time over them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A chatroom server that does exactly what the document says
 #[derive(Parser)]
 #[command(version)]

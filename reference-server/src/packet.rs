@@ -1,8 +1,8 @@
 //! The packets on the WebSocket: what clients send is validated here, what the server sends is built here.
 
+use crate::envelope::{Data, Envelope, Field, Fields};
 use crate::reading::{BareData, ErrorFields, MsgField, NullData, Readings};
 use serde::Serialize;
-use serde_json::{Map, Value};
 use tokio_tungstenite::tungstenite::Message;
 
 /// What a client asks for with a packet.
@@ -72,38 +72,41 @@ impl Refusal {
 /// # Errors
 /// The first refusal that applies: the envelope's before the fields', a missing field's before an empty one's.
 pub fn parse(text: &str, readings: &Readings, longest_name: usize) -> Result<ClientPacket, Refusal> {
-    let Ok(Value::Object(mut packet)) = serde_json::from_str(text) else {
+    let Ok(Envelope { kind, data }) = Envelope::read(text) else {
         return Err(Refusal::InvalidMessage);
     };
-    let kind = match packet.get("type").and_then(Value::as_str) {
-        Some("join") => Kind::Join,
-        Some("leave") => Kind::Leave,
-        Some("msg") => Kind::Msg,
-        // `user` and `error` come from servers, so from a client they are as unknown as any other type.
-        _ => return Err(Refusal::InvalidMessage),
+    let kind = match kind {
+        Field::Text(kind) => match &*kind {
+            "join" => Kind::Join,
+            "leave" => Kind::Leave,
+            "msg" => Kind::Msg,
+            // `user` and `error` come from servers, so from a client they are as unknown as any other type.
+            _ => return Err(Refusal::InvalidMessage),
+        },
+        Field::Missing | Field::Other => return Err(Refusal::InvalidMessage),
     };
-    let mut data = match packet.remove("data") {
-        None => return Err(Refusal::InvalidMessage),
-        Some(Value::Null) => {
+    let Fields { user_name, room_name, msg, .. } = match data {
+        Data::Missing => return Err(Refusal::InvalidMessage),
+        Data::Null => {
             return Err(match readings.null_data {
                 NullData::InvalidMessage => Refusal::InvalidMessage,
                 NullData::InvalidData => Refusal::InvalidData,
             });
         }
-        Some(Value::Object(data)) if data.is_empty() => {
+        Data::Fields(Fields { has_any: false, .. }) => {
             return Err(match readings.bare_data {
                 BareData::InvalidMessage => Refusal::InvalidMessage,
                 BareData::InvalidData => Refusal::InvalidData,
             });
         }
-        Some(Value::Object(data)) => data,
-        Some(_) => return Err(Refusal::InvalidData),
+        Data::Fields(fields) => fields,
+        Data::Other => return Err(Refusal::InvalidData),
     };
 
-    let user_name = string(&mut data, "user_name")?;
-    let room_name = string(&mut data, "room_name")?;
+    let user_name = string(user_name)?;
+    let room_name = string(room_name)?;
     let msg_is_optional = kind != Kind::Msg && readings.msg_field == MsgField::Optional;
-    let msg = if msg_is_optional && !data.contains_key("msg") { String::new() } else { string(&mut data, "msg")? };
+    let msg = if msg_is_optional && msg == Field::Missing { String::new() } else { string(msg)? };
 
     let usable = |name: &str| !name.is_empty() && name.len() <= longest_name;
     if !usable(&user_name) || !usable(&room_name) {
@@ -115,10 +118,10 @@ pub fn parse(text: &str, readings: &Readings, longest_name: usize) -> Result<Cli
     Ok(ClientPacket { kind, user_name, room_name, msg })
 }
 
-fn string(data: &mut Map<String, Value>, field: &str) -> Result<String, Refusal> {
-    match data.remove(field) {
-        Some(Value::String(text)) => Ok(text),
-        _ => Err(Refusal::InvalidData),
+fn string(field: Field<'_>) -> Result<String, Refusal> {
+    match field {
+        Field::Text(text) => Ok(text.into_owned()),
+        Field::Missing | Field::Other => Err(Refusal::InvalidData),
     }
 }
 

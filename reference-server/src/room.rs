@@ -14,7 +14,7 @@ pub struct Room {
     /// The next join by the create flow is the creator's: it is answered by `create` (JOIN-1).
     pub create_pending: bool,
     users: HashMap<String, User>,
-    members: IndexMap<ConnectionId, Vec<String>>,
+    members: IndexMap<ConnectionId, Vec<String>, foldhash::fast::RandomState>,
     taken: usize,
 }
 

@@ -23,13 +23,13 @@ pub struct State {
     limits: Limits,
     /// In the order in which they were created.
     rooms: IndexMap<String, Room>,
-    rooms_of: HashMap<ConnectionId, IndexSet<String>>,
+    rooms_of: HashMap<ConnectionId, IndexSet<String>, foldhash::fast::RandomState>,
 }
 
 impl State {
     #[must_use]
     pub fn new(capacity: usize, readings: Readings, limits: Limits) -> Self {
-        Self { capacity, readings, limits, rooms: IndexMap::new(), rooms_of: HashMap::new() }
+        Self { capacity, readings, limits, rooms: IndexMap::new(), rooms_of: HashMap::default() }
     }
 
     /// Adds a room that nobody created: the first to enter it is not its creator.

@@ -376,6 +376,10 @@ fn every_fault_is_described() {
 #[test]
 fn an_unknown_name_is_answered_by_the_nearest() {
     let error = Fault::named("creator-get-join").unwrap_err();
-    assert_eq!(error.nearest, "creator-gets-join");
+    assert!(matches!(error, UnknownFault::Name { nearest: "creator-gets-join", .. }), "{error}");
+    assert!(matches!(Fault::named("load-drp").unwrap_err(), UnknownFault::Name { nearest: "load-drop", .. }));
+    assert!(matches!(Fault::named("load-drop=5").unwrap_err(), UnknownFault::Dose { .. }));
+    assert!(matches!(Fault::named("creator-gets-join=1/2").unwrap_err(), UnknownFault::NoDose { .. }));
+    assert_eq!(Fault::named("load-stop=2s").unwrap().name(), "load-stop");
     assert!(Config::default().fault.is_none());
 }

@@ -205,3 +205,27 @@ async fn an_unbounded_queue_never_disconnects() {
     }
     assert_eq!(server.populations().await, [("lobby".to_owned(), 2)]);
 }
+
+#[tokio::test]
+async fn a_connection_cut_under_load_ends_without_a_close_frame() {
+    let fault = Fault::named("load-cut=1/2").unwrap();
+    let server = start(&fault).await;
+    let mut ann = server.enter("lobby", "ann").await;
+    let mut bob = server.enter("lobby", "bob").await;
+    ann.receive().await;
+    ann.say("msg", "ann", "lobby", "hello").await;
+    assert_eq!(bob.close_code().await, None);
+    assert_eq!(ann.receive().await["type"], "msg");
+    assert_eq!(ann.receive().await, user_packet("bob", "lobby", "leave"));
+    assert_eq!(fault.firings(), 1);
+}
+
+#[tokio::test]
+async fn each_connection_waits_for_a_slow_listener() {
+    let fault = Fault::named("load-slow-accept=1ms").unwrap();
+    let server = start(&fault).await;
+    for _ in 0..3 {
+        server.connect().await;
+    }
+    assert_eq!(fault.firings(), 3);
+}

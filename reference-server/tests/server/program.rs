@@ -71,9 +71,13 @@ async fn the_faults_are_listed() {
     let output = program().arg("--list-faults").output().await.unwrap();
     let table = String::from_utf8(output.stdout).unwrap();
     let faults: Vec<_> = reference_server::fault::all().collect();
-    assert_eq!(table.lines().count(), faults.len());
-    for (line, fault) in table.lines().zip(faults) {
-        let columns: Vec<_> = line.split_whitespace().take(2).collect();
-        assert_eq!(columns, [fault.name, fault.requirement]);
+    let columns = |line: &str| line.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>();
+    let mut lines = table.lines();
+    for fault in faults {
+        assert_eq!(columns(lines.next().unwrap()), [fault.name, fault.requirement]);
     }
+    assert_eq!(lines.next(), Some(""), "those for load testers are set apart");
+    let doses: Vec<_> = lines.skip(1).map(columns).collect();
+    let load: Vec<_> = reference_server::fault::load::all().map(|spec| vec![spec.name.to_owned(), spec.dose.to_string()]).collect();
+    assert_eq!(doses, load);
 }

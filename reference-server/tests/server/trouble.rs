@@ -144,6 +144,37 @@ async fn a_member_that_does_not_read_is_disconnected_while_others_chat_on() {
     assert_eq!(server.populations().await, [("lobby".to_owned(), 1)]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_all_makes_nobody_overflow_who_reads() {
+    const SPEAKERS: usize = 20;
+    const MESSAGES: usize = 50;
+    let server = Server::start(Config {
+        capacity: SPEAKERS,
+        rooms: vec!["lobby".to_owned()],
+        limits: Limits { queued_messages: 64, ..Limits::default() },
+        ..Config::default()
+    })
+    .await;
+    let mut members = Vec::new();
+    for number in 0..SPEAKERS {
+        members.push(server.enter("lobby", &number.to_string()).await);
+    }
+    let speaking = members.into_iter().enumerate().map(|(number, mut member)| {
+        tokio::spawn(async move {
+            for _ in 0..MESSAGES {
+                member.say("msg", &number.to_string(), "lobby", "x").await;
+            }
+            let mut heard = 0;
+            while heard < SPEAKERS * MESSAGES {
+                heard += usize::from(member.receive().await["type"] == "msg");
+            }
+        })
+    });
+    for spoken in speaking.collect::<Vec<_>>() {
+        spoken.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_shutdown_closes_with_1001_even_members_that_do_not_read() {
     let server = Server::start(Config::default()).await;

@@ -1,0 +1,132 @@
+//! The generators that are compared, each a process of its own on the generator's core.
+
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use chatspec::event::{Event, Log};
+use chatspec::stats::{Clock, Metric};
+use hdrhistogram::serialization::Deserializer;
+
+use crate::chat::Figures;
+use crate::process::{self, Core};
+use crate::target::Target;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Contender {
+    Floor,
+    Bare,
+    Ours,
+}
+
+/// Rooms of as many members, one of whom speaks.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    pub name: &'static str,
+    pub rooms: usize,
+    pub members: usize,
+}
+
+pub const ECHO: Shape = Shape { name: "echo", rooms: 500, members: 1 };
+pub const FAN_OUT: Shape = Shape { name: "fan-out", rooms: 50, members: 20 };
+
+/// Where the programs are, and how long each measures.
+pub struct Programs {
+    pub own: PathBuf,
+    pub chatspec: PathBuf,
+    pub seconds: f64,
+}
+
+impl Contender {
+    pub fn name(self) -> &'static str {
+        match self {
+            Contender::Floor => "floor",
+            Contender::Bare => "tokio-tungstenite, bare",
+            Contender::Ours => "chatspec load",
+        }
+    }
+
+    /// Runs it to its end.
+    pub fn run(self, shape: Shape, target: &Target, programs: &Programs) -> io::Result<Figures> {
+        match self {
+            Contender::Floor => own(&["floor"], shape, target, programs),
+            Contender::Bare => own(&["bare"], shape, target, programs),
+            Contender::Ours => ours(shape, target, programs),
+        }
+    }
+}
+
+/// The arguments that tell a generator of this program what to do.
+pub fn arguments(shape: Shape, target: &Target) -> Vec<String> {
+    let pairs = [
+        ("--http", target.http.to_string()),
+        ("--ws", target.ws.to_string()),
+        ("--rooms", shape.rooms.to_string()),
+        ("--members", shape.members.to_string()),
+        ("--target", target.pid().to_string()),
+    ];
+    pairs.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
+}
+
+fn own(command: &[&str], shape: Shape, target: &Target, programs: &Programs) -> io::Result<Figures> {
+    let output = process::command(&programs.own, Core::Generator)
+        .args(command)
+        .args(arguments(shape, target))
+        .args(["--seconds", &programs.seconds.to_string()])
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return Err(io::Error::other(format!("`{}` failed: {}", command.join(" "), output.status)));
+    }
+    serde_json::from_slice(&output.stdout).map_err(io::Error::other)
+}
+
+/// Whether the binary has the command `load`.
+pub fn has_load(chatspec: &Path) -> bool {
+    let help = Command::new(chatspec).args(["load", "--help"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    help.is_ok_and(|status| status.success())
+}
+
+/// `chatspec load`, whose figures come from its log. Its processor time is that of the whole process, from its start to its
+/// end: opening the connections and writing the log are in it, which is more than the others are charged.
+fn ours(shape: Shape, target: &Target, programs: &Programs) -> io::Result<Figures> {
+    let log = tempfile::Builder::new().suffix(".jsonl").tempfile()?;
+    let mut command = process::command(&programs.chatspec, Core::Generator);
+    command.args(["load", "--closed", &shape.rooms.to_string(), "--rooms", &shape.rooms.to_string()]);
+    command.args(["--clients", &(shape.rooms * shape.members).to_string()]);
+    command.args(["--duration", &format!("{}s", programs.seconds), "--quiet"]);
+    command.args(["--http", &format!("http://{}", target.http), "--ws", &format!("ws://{}", target.ws)]);
+    command.arg("--json").arg(log.path());
+    let target_before = process::cpu(target.pid())?;
+    let mut child = command.stdout(Stdio::null()).spawn()?;
+    let cpu = process::cpu_at_end(&mut child)?;
+    let target_cpu = process::cpu(target.pid())? - target_before;
+    let log = Log::read(BufReader::new(File::open(log.path())?)).map_err(io::Error::other)?;
+    let measured = log.events.iter().find_map(|event| match event {
+        Event::Measured(measured) => Some(measured),
+        _ => None,
+    });
+    let measured = measured.ok_or_else(|| io::Error::other("the log of `chatspec load` has no figures"))?;
+    let mut echo = chatspec::stats::durations();
+    for recorded in &measured.histograms {
+        if recorded.metric == Metric::Echo && recorded.clock == Clock::Service {
+            echo.add(decode(&recorded.histogram)?).map_err(io::Error::other)?;
+        }
+    }
+    Ok(Figures {
+        messages: measured.phases.iter().map(|phase| phase.sent).sum(),
+        deliveries: measured.phases.iter().map(|phase| phase.delivered).sum(),
+        seconds: measured.phases.iter().map(|phase| phase.seconds).sum(),
+        cpu_seconds: cpu.as_secs_f64(),
+        target_cpu_seconds: target_cpu.as_secs_f64(),
+        p50_us: echo.value_at_quantile(0.5),
+        p99_us: echo.value_at_quantile(0.99),
+    })
+}
+
+fn decode(histogram: &str) -> io::Result<chatspec::stats::Durations> {
+    use base64::Engine;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(histogram).map_err(io::Error::other)?;
+    Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|error| io::Error::other(format!("{error:?}")))
+}

@@ -1,0 +1,165 @@
+//! The floor: the least that a client on epoll can do. It writes frames that were built before, and looks for no more
+//! in what comes than where a frame ends.
+
+use std::io::{self, Read, Write};
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+
+use crate::chat::{Chat, Figures, Tally};
+use crate::frame::{Counter, masked};
+
+/// Frames that may be on their way while members join: a room is told of each, so joining at once would flood it.
+const MOST_ON_THEIR_WAY: u64 = 20_000;
+const BUFFER: usize = 64 << 10;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Member {
+    stream: TcpStream,
+    counter: Counter,
+    /// What it says, if it speaks.
+    message: Option<Vec<u8>>,
+    said_at: Instant,
+}
+
+/// Connections that have joined their rooms.
+pub struct Floor {
+    poll: Poll,
+    events: Events,
+    buffer: Vec<u8>,
+    members: Vec<Member>,
+}
+
+impl Floor {
+    /// Opens all connections, joins, and takes in what the rooms are told of it.
+    pub fn join(chat: &Chat) -> io::Result<Self> {
+        chat.create_rooms()?;
+        let poll = Poll::new()?;
+        let mut members = Vec::new();
+        for (room, member) in chat.everybody() {
+            let stream = chat.open()?;
+            stream.set_nonblocking(true)?;
+            let mut stream = TcpStream::from_std(stream);
+            poll.registry().register(&mut stream, Token(members.len()), Interest::READABLE)?;
+            let message = (member == 0).then(|| masked(&chat.message(room, member)));
+            members.push(Member { stream, counter: Counter::default(), message, said_at: Instant::now() });
+        }
+        let mut floor = Self { poll, events: Events::with_capacity(1024), buffer: vec![0; BUFFER], members };
+        let mut joins = chat.everybody().enumerate();
+        let (mut due, mut come) = (0, 0);
+        loop {
+            while due - come < MOST_ON_THEIR_WAY
+                && let Some((index, (room, member))) = joins.next()
+            {
+                floor.members[index].write(&masked(&chat.join(room, member)))?;
+                due += member as u64 + 1;
+            }
+            if come == due {
+                return Ok(floor);
+            }
+            come += floor
+                .turn(PATIENCE, |_, _, _| Ok(()))?
+                .ok_or_else(|| io::Error::other(format!("of {due} frames about joins {come} have come, and then none for {PATIENCE:?}")))?;
+        }
+    }
+
+    /// Keeps the rooms talking.
+    pub fn run(mut self, chat: &Chat) -> io::Result<Figures> {
+        for member in self.members.iter_mut().filter(|member| member.message.is_some()) {
+            member.speak()?;
+        }
+        let mut tally = Tally::begin(chat)?;
+        let talk = |floor: &mut Self, time: Duration, tally: &mut Tally| {
+            let began = Instant::now();
+            while began.elapsed() < time {
+                let heard = floor.turn(PATIENCE, |member, frames, now| {
+                    tally.deliveries += frames;
+                    if member.message.is_some() && frames > 0 {
+                        tally.heard_itself(now - member.said_at);
+                        member.speak()?;
+                    }
+                    Ok(())
+                })?;
+                if heard.is_none() {
+                    return Err(io::Error::other(format!("nothing has come for {PATIENCE:?}")));
+                }
+            }
+            Ok(began.elapsed())
+        };
+        talk(&mut self, chat.warm_up(), &mut tally)?;
+        tally = Tally::begin(chat)?;
+        let seconds = talk(&mut self, chat.seconds(), &mut tally)?;
+        tally.end(seconds)
+    }
+
+    /// Sends `messages` from the first member, each once everybody has the one before, and says how many frames have come.
+    pub fn broadcast(&mut self, messages: u64) -> io::Result<u64> {
+        let each = self.members.len() as u64;
+        let mut come = 0;
+        for number in 0..messages {
+            self.members[0].speak()?;
+            while come < (number + 1) * each {
+                match self.turn(PATIENCE, |_, _, _| Ok(()))? {
+                    Some(frames) => come += frames,
+                    None => return Ok(come),
+                }
+            }
+        }
+        Ok(come)
+    }
+
+    /// Waits once, and reads what has come: the number of frames, or none if the patience ran out.
+    fn turn(&mut self, patience: Duration, mut heard: impl FnMut(&mut Member, u64, Instant) -> io::Result<()>) -> io::Result<Option<u64>> {
+        self.poll.poll(&mut self.events, Some(patience))?;
+        if self.events.is_empty() {
+            return Ok(None);
+        }
+        let now = Instant::now();
+        let mut frames = 0;
+        for event in &self.events {
+            let member = &mut self.members[event.token().0];
+            let come = member.read(&mut self.buffer)?;
+            frames += come;
+            heard(member, come, now)?;
+        }
+        Ok(Some(frames))
+    }
+}
+
+impl Member {
+    fn speak(&mut self) -> io::Result<()> {
+        self.said_at = Instant::now();
+        let Some(message) = &self.message else { return Ok(()) };
+        let written = self.stream.write(message)?;
+        whole(written, message.len())
+    }
+
+    fn write(&mut self, frame: &[u8]) -> io::Result<()> {
+        let written = self.stream.write(frame)?;
+        whole(written, frame.len())
+    }
+
+    /// The frames that have come. A read that doesn't fill the buffer has emptied the socket.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<u64> {
+        let mut frames = 0;
+        loop {
+            match self.stream.read(buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(length) => {
+                    frames += self.counter.feed(&buffer[..length])?;
+                    if length < buffer.len() {
+                        return Ok(frames);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(frames),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// In a closed load a socket always has room for the next frame.
+fn whole(written: usize, length: usize) -> io::Result<()> {
+    if written == length { Ok(()) } else { Err(io::Error::other("a socket has no room for a message")) }
+}
