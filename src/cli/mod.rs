@@ -1,6 +1,7 @@
 //! The edge: arguments as typed become plans, and what comes of them exit codes.
 
 mod check;
+mod compare;
 mod doctor;
 mod expected;
 mod explain;
@@ -9,6 +10,7 @@ mod lint;
 mod list;
 mod load;
 mod log;
+mod merge;
 mod own_server;
 mod replay;
 mod repro;
@@ -58,6 +60,16 @@ enum Command {
         after_help = "Examples:\n  chatspec load\n  chatspec load steady-chat --http http://127.0.0.1:5000 --ws ws://127.0.0.1:2333\n  chatspec load --clients 1000 --rooms 50 --rate 400/s --duration 30s --threshold 'deliver.p99 < 100ms'\n\nExit codes: 0 all thresholds hold, 1 one is broken, 2 wrong usage, 3 inconclusive (nobody answers, or the generator was the bottleneck), 4 a fault of chatspec, 130 interrupted"
     )]
     Load(Box<load::LoadArgs>),
+    /// Compare the runs of a load with earlier ones, by their logs: is anything worse, for certain?
+    #[command(
+        after_help = "Examples:\n  chatspec compare before-*.jsonl -- now-*.jsonl\n  chatspec compare before-*.jsonl --only deliver.p99 --min-effect 5%,500us -- now-*.jsonl\n\nExit codes: 0 the same or better, 1 something is worse, 2 wrong usage or logs that don't fit together, 3 inconclusive (too few runs, or too much noise)"
+    )]
+    Compare(compare::CompareArgs),
+    /// Put the shards of a load together, from their logs, as if one process had run it all
+    #[command(
+        after_help = "Example:\n  chatspec merge shard-1.jsonl shard-2.jsonl --out whole.jsonl\n\nExit codes: what the whole run would have had, or 2 where the shards don't make up a whole"
+    )]
+    Merge(merge::MergeArgs),
     /// Run the reference server on this machine, for client authors
     #[command(after_help = "Examples:\n  chatspec serve\n  chatspec serve --http 127.0.0.1:0 --ws 127.0.0.1:0 --capacity 3 --room lobby")]
     Serve(Box<reference_server::args::ServeArgs>),
@@ -126,6 +138,8 @@ async fn run(command: Command) -> Ended {
         Command::Replay(args) => replay::run(*args).await,
         Command::Repro(args) => repro::run(&args),
         Command::Sensitivity(args) => sensitivity::run(args).await,
+        Command::Compare(args) => compare::run(&args),
+        Command::Merge(args) => merge::run(&args),
         Command::List(args) => list::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Lint(args) => lint::run(&args),

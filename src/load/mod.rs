@@ -3,14 +3,17 @@
 //! In reading order: [`profile_file`] is what people write, and [`notation`] how they write figures; [`lower`] makes a [`profile`] of
 //! it, and [`overrides`] changes that; [`plan`] is what follows from it and a seed, cut by room, and [`schedule`] what happens in a
 //! room and when. [`preflight`] asks the [`machine`] whether it suffices, and [`health`] judges from what the [`sampler`] saw whether
-//! the generator's own figures can be believed.
+//! the generator's own figures can be believed. [`threshold`] is what the measurements must be, [`figures`] what runs are compared by,
+//! and [`merge`] makes one run of its shards.
 
 mod alarm;
 mod core;
 pub mod door;
+pub mod figures;
 pub mod health;
 pub mod lower;
 pub mod machine;
+pub mod merge;
 pub mod notation;
 pub mod overrides;
 mod packet;
