@@ -184,15 +184,11 @@ impl FromStr for Shard {
 
 /// The profile that the arguments mean.
 pub fn profile(name: Option<&str>, shape: &ShapeArgs, thresholds: &[String]) -> anyhow::Result<Profile> {
-    let check = |text: &str, phases: &[String]| {
-        let threshold = Threshold::parse(text).map_err(|error| error.to_string())?;
-        threshold.fits(phases.iter().map(String::as_str)).map_err(|error| error.to_string())
-    };
     let overrides = shape.overrides(thresholds)?;
     let name = name.or_else(|| shape.is_empty().then_some(FIRST));
     let profile = match name {
-        None => Profile::from_flags(&overrides, &check),
-        Some(name) => Profile::named(name, &check).map_err(|error| Usage(shown(&error)))?.with(&overrides, &check),
+        None => Profile::from_flags(&overrides),
+        Some(name) => Profile::named(name).map_err(|error| Usage(shown(&error)))?.with(&overrides),
     };
     profile.map_err(|error| Usage(error.to_string()).into())
 }
