@@ -351,7 +351,9 @@ impl Lowering<'_> {
             }
             phases.push(self.phase(kind, name, shape, pace, deadline));
         }
-        if shapes.value.is_empty() {
+        // Where there is no list at all, that has been told.
+        let is_list = shapes.span.source.text[shapes.span.start..].starts_with('[');
+        if shapes.value.is_empty() && is_list {
             self.wrong(&shapes.span, "`phases` holds no phase", "give phases such as `[{phase: steady, duration: 30s}]`");
         } else if phases.len() == shapes.value.len() && !phases.iter().any(|phase| phase.kind.sends() && phase.counts) {
             let help = "add a `steady` phase, or say `counts: true` of one in which messages are sent";

@@ -48,7 +48,7 @@ pub enum OverrideError {
     #[error("`--closed` and `--rate` contradict each other: in a closed load the target sets the pace; leave one of them out")]
     ClosedWithRate,
     #[error(
-        "`--closed` and `--arrival` contradict each other: in a closed load messages don't arrive by themselves; leave one of them out"
+        "`--closed` and `--poisson` contradict each other: in a closed load messages don't arrive by themselves; leave one of them out"
     )]
     ClosedWithArrival,
     #[error("`--think` is for closed loads: give `--closed N` with it, or leave it out")]

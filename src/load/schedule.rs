@@ -475,7 +475,7 @@ impl Happenings {
             }
             Change::Hit { spread } => {
                 // Who is away has no connection to be reset.
-                if now % 2 == 0 {
+                if now.is_multiple_of(2) {
                     let absence = self.movements.within(spread);
                     self.go(slot, at + nanos(absence));
                     return Some(Act::Drop);
