@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::ledger::Account;
+use crate::ledger::{Account, Wrong};
 use crate::matrix::{Summary, Trial};
 use crate::reading::{Fact, Held};
 use crate::requirement::RequirementId;
@@ -289,8 +289,8 @@ pub struct Second {
     pub bytes_sent: u64,
     pub bytes_received: u64,
     pub errors: u64,
-    /// Since the run's start: what is known to have gone wrong with deliveries.
-    pub wrong: u64,
+    /// The account since the run's start, without witnesses.
+    pub ledger: Account,
     /// The latencies of the second's deliveries, from the intended instant: base64 of a V2 histogram in microseconds, deflated.
     pub deliver: String,
     pub p50_ms: f64,
@@ -299,6 +299,13 @@ pub struct Second {
     pub loop_lag_p99_ms: f64,
     /// Of each of the generator's threads, between 0 and 1.
     pub cpu: Vec<f32>,
+}
+
+impl Second {
+    /// How many deliveries are known to have gone wrong since the run's start.
+    pub fn wrong(&self) -> u64 {
+        Wrong::ALL.iter().map(|wrong| self.ledger.count(*wrong)).sum()
+    }
 }
 
 /// What a load came to: all that thresholds, comparisons and other formats are made of.

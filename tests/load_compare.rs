@@ -84,7 +84,7 @@ impl Load {
                 joined: 19,
                 sent: 5,
                 delivered,
-                wrong: self.lost,
+                ledger: Account { lost: self.lost, ..Account::default() },
                 deliver: encoding::encode(&deliver),
                 cpu: vec![0.5],
                 ..Second::default()
@@ -325,7 +325,7 @@ proptest! {
         prop_assert_eq!(measured.errors.iter().map(|error| error.count).collect::<Vec<_>>(), vec![2 * of as u64]);
         let seconds = merged.seconds().zip(whole.seconds());
         for (second, expected) in seconds {
-            prop_assert_eq!((second.at_ms, second.delivered, &second.deliver, second.wrong), (expected.at_ms, expected.delivered, &expected.deliver, expected.wrong));
+            prop_assert_eq!((second.at_ms, second.delivered, &second.deliver, second.wrong()), (expected.at_ms, expected.delivered, &expected.deliver, expected.wrong()));
             prop_assert_eq!((second.connected, second.cpu.len()), (20 * u32::try_from(of).expect("few"), of));
         }
         prop_assert_eq!(merged.seconds().count(), whole.seconds().count());

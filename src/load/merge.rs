@@ -186,7 +186,8 @@ fn seconds(shards: &[Shard<'_>]) -> Result<Vec<Second>, MergeError> {
             let millis = |percentage| percentile(&deliver, percentage).map_or(0.0, millis);
             sum.connected = shown.iter().map(|second| second.connected).sum();
             sum.joined = shown.iter().map(|second| second.joined).sum();
-            sum.wrong = shown.iter().map(|second| second.wrong).sum();
+            sum.ledger = Account::default();
+            shown.iter().for_each(|second| sum.ledger.merge(&second.ledger));
             sum.cpu = shown.iter().flat_map(|second| second.cpu.iter().copied()).collect();
             (sum.p50_ms, sum.p99_ms) = (millis(50.0), millis(99.0));
             sum.deliver = encoding::encode(&deliver);

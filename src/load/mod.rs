@@ -26,5 +26,6 @@ mod recorder;
 pub mod run;
 pub mod sampler;
 pub mod schedule;
+pub mod search;
 mod slice;
 pub mod threshold;

@@ -343,7 +343,7 @@ impl<'a> Sum<'a> {
             bytes_sent: since(|phase| phase.bytes_sent),
             bytes_received: since(|phase| phase.bytes_received),
             errors: now.errors - before.errors,
-            wrong: crate::ledger::Wrong::ALL.iter().map(|wrong| now.account.count(*wrong)).sum(),
+            ledger: now.account.clone(),
             p50_ms: quantile(&deliveries, 50.0),
             p99_ms: quantile(&deliveries, 99.0),
             send_lag_p99_ms: quantile(&send_lags, 99.0),

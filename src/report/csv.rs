@@ -40,7 +40,7 @@ pub fn seconds<'a>(seconds: impl IntoIterator<Item = &'a Second>) -> String {
             second.bytes_sent.to_string(),
             second.bytes_received.to_string(),
             second.errors.to_string(),
-            second.wrong.to_string(),
+            second.wrong().to_string(),
             second.p50_ms.to_string(),
             second.p99_ms.to_string(),
             second.send_lag_p99_ms.to_string(),

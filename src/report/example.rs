@@ -64,7 +64,7 @@ pub fn log() -> Log {
             bytes_sent: 20_000,
             bytes_received: 400_000,
             errors: 1,
-            wrong: u64::from(at),
+            ledger: Account { lost: u64::from(at), ..Account::default() },
             deliver: encoding::encode(&deliver),
             p50_ms: 4.5,
             p99_ms: 9.75,

@@ -209,7 +209,7 @@ impl LoadReport {
             count(sum(|second| second.delivered))
         )?;
         writeln!(out, "  at the end {} were connected, {} of them in their room", count(last.connected.into()), count(last.joined.into()))?;
-        let (wrong, errors) = (last.wrong, sum(|second| second.errors));
+        let (wrong, errors) = (last.wrong(), sum(|second| second.errors));
         writeln!(out, "  {} known to be wrong, {}", plural(wrong, "delivery", "deliveries"), plural(errors, "error", "errors"))
     }
 

@@ -109,7 +109,7 @@ fn lines(second: &Second) -> [String; 2] {
         0 => String::new(),
         _ => format!("p50 {} ms, p99 {} ms, ", number(second.p50_ms), number(second.p99_ms)),
     };
-    [load, format!("{latency}wrong {}, errors {}, generator {}", count(second.wrong), count(second.errors), generator(second))]
+    [load, format!("{latency}wrong {}, errors {}, generator {}", count(second.wrong()), count(second.errors), generator(second))]
 }
 
 /// What of the generator is beyond its limits in this second.

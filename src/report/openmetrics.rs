@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::event::Second;
-use crate::ledger::{Account, Wrong};
+use crate::ledger::Wrong;
 use crate::stats::encoding::{self, DecodeError};
 use crate::stats::{Durations, counts, durations};
 
@@ -54,7 +54,7 @@ impl Totals {
     }
 
     /// The text to be scraped.
-    pub fn openmetrics(&self, account: &Account) -> String {
+    pub fn openmetrics(&self) -> String {
         let mut page = Page::default();
         let second = &self.last;
         page.family("connections", "gauge", "", "Connections that are open.", [("", f64::from(second.connected))]);
@@ -63,7 +63,7 @@ impl Totals {
         page.family("messages_sent", "counter", "", "Messages that were sent.", [("", self.sent as f64)]);
         page.family("deliveries", "counter", "", "Messages that members got, one for each member.", [("", self.delivered as f64)]);
         page.family("errors", "counter", "", "Errors of the target and of the generator's machine.", [("", self.errors as f64)]);
-        let wrong = Wrong::ALL.map(|wrong| (format!("kind=\"{wrong}\""), account.count(wrong) as f64));
+        let wrong = Wrong::ALL.map(|wrong| (format!("kind=\"{wrong}\""), self.last.ledger.count(wrong) as f64));
         page.family(
             "wrong_deliveries",
             "counter",
@@ -150,13 +150,12 @@ mod tests {
         let log = example::log();
         let mut totals = Totals::default();
         log.seconds().for_each(|second| totals.add(second).expect("its latencies are sound"));
-        let (_, measured) = log.load().expect("it is a load's");
-        insta::assert_snapshot!(totals.openmetrics(&measured.ledger));
+        insta::assert_snapshot!(totals.openmetrics());
     }
 
     #[test]
     fn before_the_first_second_there_is_a_whole_page_too() {
-        let page = Totals::default().openmetrics(&Account::default());
+        let page = Totals::default().openmetrics();
         assert!(page.ends_with("# EOF\n") && page.contains("chatspec_load_messages_sent_total 0\n"), "{page}");
     }
 }
