@@ -355,7 +355,8 @@ impl Lowering<'_> {
         let is_list = shapes.span.source.text[shapes.span.start..].starts_with('[');
         if shapes.value.is_empty() && is_list {
             self.wrong(&shapes.span, "`phases` holds no phase", "give phases such as `[{phase: steady, duration: 30s}]`");
-        } else if phases.len() == shapes.value.len() && !phases.iter().any(|phase| phase.kind.sends() && phase.counts) {
+        } else if !phases.is_empty() && phases.len() == shapes.value.len() && !phases.iter().any(|phase| phase.kind.sends() && phase.counts)
+        {
             let help = "add a `steady` phase, or say `counts: true` of one in which messages are sent";
             self.wrong(&shapes.span, "no phase counts, so that there would be nothing to show", help);
         }
