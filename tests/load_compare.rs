@@ -19,6 +19,7 @@ struct Load {
     hash: &'static str,
     seed: u64,
     shard: Option<String>,
+    threads: u32,
     /// Each delivery: in which phase, in which second, after how many microseconds.
     deliveries: Vec<(bool, u32, u64)>,
     lost: u64,
@@ -29,7 +30,7 @@ struct Load {
 impl Default for Load {
     fn default() -> Self {
         let deliveries = (0..1000).map(|number| (true, number % 10, 20_000 + 100 * u64::from(number))).collect();
-        Self { hash: "one", seed: 1, shard: None, deliveries, lost: 0, trust: Trust::Trusted, interrupted: false }
+        Self { hash: "one", seed: 1, shard: None, threads: 1, deliveries, lost: 0, trust: Trust::Trusted, interrupted: false }
     }
 }
 
@@ -60,7 +61,7 @@ impl Load {
             largest: 10,
             phases: vec![phase("arrive", 0.0, 1000.0, false), phase("steady", 1000.0, 11_000.0, true)],
             messages: Some(1000),
-            threads: 1,
+            threads: self.threads,
             shard: self.shard.clone(),
         };
         let mut histograms = Histograms::default();
@@ -362,6 +363,7 @@ fn shards_that_are_no_whole_are_refused() {
         refused(&|loads| loads[2].hash = "two"),
         refused(&|loads| loads[2].seed = 2),
         refused(&|loads| loads[2].shard = Some("3/4".into())),
+        refused(&|loads| loads[2].threads = 2),
         refused(&|loads| loads[0].shard = Some("0/3".into())),
         refused(&|loads| loads[0].shard = None),
         refused(&|loads| loads[0].interrupted = true),
@@ -370,9 +372,10 @@ fn shards_that_are_no_whole_are_refused() {
     insta::assert_snapshot!(messages.join("\n"), @r"
     of 3 shards these are missing: 2/3
     2.jsonl: it is the shard 3 of 3, and so is 1.jsonl
-    2.jsonl: it is of another plan than 1.jsonl; run all shards with the same profile, seed and N
-    2.jsonl: it is of another seed than 1.jsonl; run all shards with the same profile, seed and N
-    2.jsonl: it is of another number of shards than 1.jsonl; run all shards with the same profile, seed and N
+    2.jsonl: it is of another plan than 1.jsonl; run all shards with the same profile, seed, N and --threads
+    2.jsonl: it is of another seed than 1.jsonl; run all shards with the same profile, seed, N and --threads
+    2.jsonl: it is of another number of shards than 1.jsonl; run all shards with the same profile, seed, N and --threads
+    2.jsonl: it is of another number of threads than 1.jsonl; run all shards with the same profile, seed, N and --threads
     0.jsonl: its shard is `0/3`, which is not I/N with I from 1 to N
     0.jsonl: it is no shard, but a whole run; a shard's run had `--shard I/N`
     0.jsonl: the run was interrupted, so that its part of the plan isn't whole

@@ -25,7 +25,7 @@ pub enum MergeError {
     OddShard { name: String, shard: String },
     #[error("{name}: the run was interrupted, so that its part of the plan isn't whole")]
     Interrupted { name: String },
-    #[error("{name}: it is of another {what} than {first}; run all shards with the same profile, seed and N")]
+    #[error("{name}: it is of another {what} than {first}; run all shards with the same profile, seed, N and --threads")]
     Unlike { name: String, first: String, what: &'static str },
     #[error("{name}: it is the shard {index} of {of}, and so is {first}")]
     Doubled { name: String, first: String, index: u32, of: u32 },
@@ -54,7 +54,7 @@ struct Shard<'a> {
 /// Merges all shards of one plan, given as logs with the names that messages show for them. Thresholds are checked again, of the whole.
 ///
 /// # Errors
-/// Shards that are missing, doubled, interrupted, or of different plans, seeds or numbers of shards, and what can't be decoded.
+/// Shards that are missing, doubled, interrupted, or of different plans, seeds or numbers of shards or threads, and what can't be decoded.
 pub fn merge(logs: &[(String, Log)]) -> Result<Log, MergeError> {
     let mut shards = logs.iter().map(|(name, log)| shard(name, log)).collect::<Result<Vec<_>, _>>()?;
     shards.sort_by_key(|shard| shard.index);
@@ -69,6 +69,10 @@ pub fn merge(logs: &[(String, Log)]) -> Result<Log, MergeError> {
         }
         if pair[0].of != pair[1].of {
             return differs("number of shards");
+        }
+        // A plan is cut by threads, so that other numbers of them leave rooms out and play others twice.
+        if pair[0].planned.threads != pair[1].planned.threads {
+            return differs("number of threads");
         }
         if pair[0].index == pair[1].index {
             let (name, first) = (pair[1].name.to_owned(), pair[0].name.to_owned());
