@@ -537,14 +537,19 @@ impl Log {
                 Err(error) => return Err(no_event(error)),
             }
         }
+        match events.first() {
+            Some(Event::Started(_)) => Self::of(events).ok_or(LogError::Truncated),
+            _ => Err(LogError::Headless),
+        }
+    }
+
+    /// The log that these events are, if they begin with a header and end with a footer.
+    pub fn of(events: Vec<Event>) -> Option<Self> {
         let mut events = events.into_iter();
-        let Some(Event::Started(header)) = events.next() else {
-            return Err(LogError::Headless);
-        };
-        let Some(Event::Finished(footer)) = events.next_back() else {
-            return Err(LogError::Truncated);
-        };
-        Ok(Self { header, events: events.collect(), footer })
+        match (events.next()?, events.next_back()?) {
+            (Event::Started(header), Event::Finished(footer)) => Some(Self { header, events: events.collect(), footer }),
+            _ => None,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The edge: arguments as typed become plans, and what comes of them exit codes.
 
 mod check;
+mod command_server;
 mod compare;
 mod doctor;
 mod expected;
@@ -68,7 +69,7 @@ enum Command {
     #[command(
         after_help = "Examples:\n  chatspec compare before-*.jsonl -- now-*.jsonl\n  chatspec compare before-*.jsonl --only deliver.p99 --min-effect 5%,500us -- now-*.jsonl\n\nExit codes: 0 the same or better, 1 something is worse, 2 wrong usage or logs that don't fit together, 3 inconclusive (too few runs, or too much noise)"
     )]
-    Compare(compare::CompareArgs),
+    Compare(Box<compare::CompareArgs>),
     /// Put the shards of a load together, from their logs, as if one process had run it all
     #[command(
         after_help = "Example:\n  chatspec merge shard-1.jsonl shard-2.jsonl --out whole.jsonl\n\nExit codes: what the whole run would have had, or 2 where the shards don't make up a whole"
@@ -142,7 +143,7 @@ async fn run(command: Command) -> Ended {
         Command::Replay(args) => replay::run(*args).await,
         Command::Repro(args) => repro::run(&args),
         Command::Sensitivity(args) => sensitivity::run(args).await,
-        Command::Compare(args) => compare::run(&args),
+        Command::Compare(args) => compare::run(&args).await,
         Command::Merge(args) => merge::run(&args),
         Command::List(args) => list::run(&args),
         Command::Explain(args) => explain::run(&args),
