@@ -6,6 +6,7 @@ use super::lower::{DEADLINE, SESSION_RATE, TEXT, apportion, default_names, fitti
 use super::notation;
 use super::profile::{Arrival, Behaviour, Messages, Pace, PhaseKind, PhaseShape, Profile, RoomGroup, Sessions, Share, StormShape};
 use super::threshold::ThresholdError;
+use crate::ledger::Wrong;
 use crate::scenario::source::suggest;
 
 /// What a command line says about a load; what it doesn't say stays as the profile has it.
@@ -103,7 +104,8 @@ impl Profile {
             sessions: Sessions { arrival: Arrival::Constant, rate: SESSION_RATE },
             messages: Messages { pace: Pace::Open { arrival: Arrival::Constant, rate: f64::from(clients.max(1)) }, sizes: TEXT },
             phases: vec![shape(PhaseKind::WarmUp, 2), shape(PhaseKind::Steady, 10), drain],
-            thresholds: Vec::new(),
+            // Whoever says nothing else wants every message to arrive.
+            thresholds: Wrong::ALL.iter().filter(|wrong| **wrong != Wrong::Late).map(|wrong| format!("{wrong} == 0")).collect(),
             deadline,
         };
         profile.with(overrides)

@@ -1,0 +1,214 @@
+//! The load tester as an instrument: it finds what was injected, as often as it was injected, and nothing else.
+
+mod support;
+
+use chatspec::event::{Blame, Log, Trust};
+use chatspec::ledger::Wrong;
+use chatspec::stats::{Clock, Metric};
+use reference_server::Config;
+use reference_server::fault::Fault;
+use support::{Server, chatspec_off_the_runtime, reference};
+
+/// The options of a load of some seconds, of clients who come and go too.
+const CHAT: [&str; 10] = ["--clients", "40", "--rooms", "4", "--rate", "300/s", "--phase", "steady:2s", "--deadline", "3s"];
+
+/// Loads a server: the exit code, the log, and what was printed.
+async fn load(server: &Server, options: &[&str]) -> (i32, Log, String) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("load.jsonl");
+    let path = path.to_str().expect("a path of text");
+    let arguments = [&["load", "--http", &server.http, "--ws", &server.ws, "--json", path, "--no-abort"], options].concat();
+    let (code, stdout, stderr) = chatspec_off_the_runtime(&arguments).await;
+    let log = Log::read(std::io::BufReader::new(std::fs::File::open(path).unwrap_or_else(|error| panic!("{error}: {stdout}{stderr}"))));
+    (code, log.unwrap_or_else(|error| panic!("{error}: {stdout}{stderr}")), stdout + &stderr)
+}
+
+fn places(fault: Option<&Fault>) -> Config {
+    Config { capacity: 40, fault: fault.cloned(), ..Config::default() }
+}
+
+/// What the log says went wrong.
+fn wrongs(log: &Log) -> Vec<(&'static str, u64)> {
+    let (_, measured) = log.load().expect("a load's log");
+    Wrong::ALL.iter().map(|wrong| (wrong.name(), measured.ledger.count(*wrong))).filter(|(_, count)| *count > 0).collect()
+}
+
+async fn finds(dose: &str, wrong: &'static str) {
+    let fault = Fault::named(dose).expect("a fault");
+    let server = reference(places(Some(&fault))).await;
+    let (code, log, shown) = load(&server, &CHAT).await;
+    let injected = fault.firings();
+    assert!(injected >= 5, "{dose}: the fault was hardly reached\n{shown}");
+    assert_eq!(wrongs(&log), [(wrong, injected)], "{dose}\n{shown}");
+    let (_, measured) = log.load().expect("a load's log");
+    assert_eq!(measured.ledger.witnesses.len() as u64, injected.min(20), "{dose}");
+    assert_eq!(code, 1, "{dose}: {shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropped_messages_are_counted() {
+    finds("load-drop=1/101", "lost").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doubled_messages_are_counted() {
+    finds("load-duplicate=1/101", "duplicated").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn swapped_messages_are_counted() {
+    finds("load-swap=1/101", "reordered").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaked_messages_are_counted() {
+    finds("load-leak=1/29", "leaked").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn altered_messages_are_counted() {
+    finds("load-alter=1/101", "corrupted").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_break_are_the_servers_errors_and_no_lost_messages() {
+    let fault = Fault::named("load-cut=1/8").expect("a fault");
+    let server = reference(places(Some(&fault))).await;
+    let (_, log, shown) = load(&server, &CHAT).await;
+    let (_, measured) = log.load().expect("a load's log");
+    let broken: u64 =
+        measured.errors.iter().filter(|error| error.blame == Blame::Server && error.doing == "deliver").map(|error| error.count).sum();
+    assert_eq!((broken, fault.firings() >= 3), (fault.firings(), true), "{shown}");
+    assert_eq!(wrongs(&log), [], "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_chat_of_people_who_come_and_go_shows_nothing_wrong() {
+    let server = reference(places(None)).await;
+    let dir = tempfile::tempdir().expect("a folder");
+    let profile = dir.path().join("chat.yaml");
+    let text = "title: People who come, go, vanish and read slowly\n\
+                rooms: {count: 4, size: 10}\n\
+                behaviours:\n  chatty: {weight: 4}\n  lurking: {weight: 1}\n\
+                \x20 coming-and-going: {weight: 3, sends: 1, stay: 700ms, absence: 300ms}\n\
+                \x20 reconnecting: {weight: 2, sends: 1, stay: 1s, absence: 500ms}\n\
+                \x20 slow-reader: {weight: 1, pause: 300ms, every: 1s}\n\
+                sessions: {rate: 200/s}\n\
+                messages: {rate: 300/s, size: 64..2KiB}\n\
+                phases:\n  - {phase: steady, duration: 3s}\n  - {phase: storm, duration: 2s, fraction: 0.3, spread: 500ms}\n  - {phase: drain, duration: 2s}\n\
+                deadline: 4s\n";
+    std::fs::write(&profile, text).expect("written");
+    let (code, log, shown) = load(&server, &[profile.to_str().expect("text")]).await;
+    assert_eq!(wrongs(&log), [], "{shown}");
+    let (planned, measured) = log.load().expect("a load's log");
+    assert_eq!(code, 0, "{shown}");
+    let ledger = &measured.ledger;
+    assert_eq!((ledger.due, ledger.delivered > 5_000), (ledger.delivered, true), "{shown}");
+    assert!(ledger.indeterminate > 0 && ledger.indeterminate < ledger.delivered / 10, "{shown}");
+    // Each of the plan's messages is sent or accounted for.
+    let accounted: u64 = measured.phases.iter().map(|phase| phase.sent + phase.unsent_target + phase.unsent_generator).sum();
+    assert_eq!(Some(accounted), planned.messages, "{shown}");
+    let histograms = measured.histograms().expect("they can be read");
+    let count = |metric| histograms.select(metric, Clock::Intended, None, None).len();
+    assert_eq!(count(Metric::Deliver), ledger.delivered, "{shown}");
+    for metric in [
+        Metric::Connect,
+        Metric::Upgrade,
+        Metric::Create,
+        Metric::HttpJoin,
+        Metric::Join,
+        Metric::Echo,
+        Metric::First,
+        Metric::Last,
+        Metric::Leave,
+        Metric::HttpLeave,
+    ] {
+        assert!(count(metric) > 0, "{}: {shown}", metric.name());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_load_keeps_its_number_in_flight_and_obeys_littles_law() {
+    let server = reference(places(None)).await;
+    let (code, log, shown) = load(&server, &["--clients", "40", "--rooms", "8", "--closed", "16", "--phase", "steady:2s"]).await;
+    let (planned, measured) = log.load().expect("a load's log");
+    assert_eq!((code == 0 || measured.health.trust == Trust::Invalid, planned.messages, wrongs(&log)), (true, None, vec![]), "{shown}");
+    let steady = measured.phases.iter().find(|phase| phase.name == "steady").expect("the phase");
+    let in_flight = steady.in_flight.expect("a closed load says so");
+    assert!((in_flight - 16.0).abs() < 0.5, "{in_flight}: {shown}");
+    let echoes = measured.histograms().expect("they can be read").select(Metric::Echo, Clock::Service, Some("steady"), None);
+    let by_law = echoes.len() as f64 / steady.seconds * echoes.mean() / 1e6;
+    assert!((by_law / in_flight - 1.0).abs() < 0.05, "{by_law} for {in_flight}: {shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_that_is_larger_than_the_targets_is_said_before_the_run() {
+    let server = reference(Config { capacity: 5, ..Config::default() }).await;
+    let (code, _, stderr) = chatspec_off_the_runtime(&[
+        "load",
+        "--http",
+        &server.http,
+        "--ws",
+        &server.ws,
+        "--clients",
+        "12",
+        "--rooms",
+        "2",
+        "--rate",
+        "10/s",
+    ])
+    .await;
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("rooms have 5 places") && stderr.contains("largest has 6 clients"), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_there_is_inconclusive() {
+    let (code, _, stderr) = chatspec_off_the_runtime(&["load", "--http", "http://127.0.0.1:9", "--ws", "ws://127.0.0.1:9"]).await;
+    assert_eq!((code, stderr.contains("nobody answers")), (3, true), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shards_of_a_plan_make_the_whole() {
+    let server = reference(places(None)).await;
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name).to_str().expect("text").to_owned();
+    let shape = ["--clients", "40", "--rooms", "4", "--rate", "200/s", "--phase", "steady:1s", "--seed", "5", "--threads", "1"];
+    let mut sent = 0;
+    for (shard, name) in [("1/2", "a.jsonl"), ("2/2", "b.jsonl")] {
+        let file = path(name);
+        let arguments = [&["load", "--http", &server.http, "--ws", &server.ws, "--shard", shard, "--json", &file], &shape[..]].concat();
+        let (code, stdout, stderr) = chatspec_off_the_runtime(&arguments).await;
+        assert_eq!(code, 0, "{stdout}{stderr}");
+        sent += Log::read(std::io::BufReader::new(std::fs::File::open(file).expect("a log")))
+            .expect("whole")
+            .load()
+            .expect("a load's")
+            .1
+            .ledger
+            .sent;
+    }
+    let (code, stdout, stderr) =
+        chatspec_off_the_runtime(&["merge", &path("a.jsonl"), &path("b.jsonl"), "--out", &path("whole.jsonl")]).await;
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let whole = Log::read(std::io::BufReader::new(std::fs::File::open(path("whole.jsonl")).expect("a log"))).expect("whole");
+    let (planned, measured) = whole.load().expect("a load's");
+    assert_eq!((Some(measured.ledger.sent), measured.ledger.sent), (planned.messages, sent));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_formats_are_written_and_a_wrong_path_is_told_before_the_run() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = dir.path().join("run");
+    let out_text = out.to_str().expect("text");
+    let (code, stdout, stderr) =
+        chatspec_off_the_runtime(&["load", "--clients", "6", "--rooms", "1", "--rate", "50/s", "--phase", "steady:1s", "--out", out_text])
+            .await;
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    for name in ["load.jsonl", "load.hlog", "load.txt", "seconds.csv", "percentiles.csv", "deliver.hgrm", "deliver.steady.hgrm"] {
+        let length = std::fs::metadata(out.join(name)).map_or(0, |file| file.len());
+        assert!(length > 100, "{name}: {length} bytes");
+    }
+    let (code, _, stderr) = chatspec_off_the_runtime(&["load", "--hlog", "/nowhere/at/all.hlog"]).await;
+    assert_eq!((code, stderr.contains("/nowhere/at/all.hlog can't be written")), (2, true), "{stderr}");
+}
