@@ -10,8 +10,8 @@ use mio::{Events, Interest, Poll, Token};
 use crate::chat::{Chat, Figures, Tally};
 use crate::frame::{Counter, masked};
 
-/// Frames that may be on their way while members join: a room is told of each, so joining at once would flood it.
-const MOST_ON_THEIR_WAY: u64 = 20_000;
+/// Frames that may be on their way while members join, for each of them: a room is told of each, so joining at once would flood it.
+const ON_THEIR_WAY: u64 = 32;
 const BUFFER: usize = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -47,9 +47,10 @@ impl Floor {
         }
         let mut floor = Self { poll, events: Events::with_capacity(1024), buffer: vec![0; BUFFER], members };
         let mut joins = chat.everybody().enumerate();
+        let most = ON_THEIR_WAY * floor.members.len() as u64;
         let (mut due, mut come) = (0, 0);
         loop {
-            while due - come < MOST_ON_THEIR_WAY
+            while due - come < most
                 && let Some((index, (room, member))) = joins.next()
             {
                 floor.members[index].write(&masked(&chat.join(room, member)))?;

@@ -51,7 +51,7 @@ enum Role {
     /// The floor's connections, which join and are silent until standard input ends
     Hold(Chat),
     /// The floor's connections in one room, of which one speaks ten times
-    BigRoom(Chat),
+    Crowd(Chat),
     MinimalServer,
 }
 
@@ -124,7 +124,7 @@ fn play(role: Role) -> io::Result<()> {
             io::stdin().read_to_end(&mut Vec::new())?;
             return Ok(());
         }
-        Role::BigRoom(chat) => {
+        Role::Crowd(chat) => {
             let began = Instant::now();
             let mut floor = Floor::join(&chat)?;
             let joined = began.elapsed().as_secs_f64();
@@ -271,7 +271,7 @@ fn big_room(members: usize, programs: &Programs) -> io::Result<()> {
     println!("### A room of {members}\n");
     let shape = Shape { name: "big room", rooms: 1, members };
     let target = Target::start(Server::Reference, &programs.chatspec, &programs.own, members)?;
-    let told = told(&["big-room"], shape, &target, programs, || Ok(()))?;
+    let told = told(&["crowd"], shape, &target, programs, || Ok(()))?;
     let fields: Vec<&str> = told.split(' ').collect();
     let [joined, come, seconds] = fields[..] else {
         return Err(io::Error::other(format!("not what a big room tells: {told}")));

@@ -114,7 +114,7 @@ impl Nth {
     }
 
     fn comes(&self) -> bool {
-        (self.count.fetch_add(1, Ordering::Relaxed) + 1) % self.every == 0
+        (self.count.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(self.every)
     }
 }
 
@@ -283,7 +283,7 @@ struct Cut {
 
 impl Deviation for Cut {
     fn after(&self, site: &mut Site<'_>, _event: &Event<'_>, outcome: &mut Outcome) {
-        let doomed = |to: &&ConnectionId| (to.0 + 1) % self.nth.every == 0;
+        let doomed = |to: &&ConnectionId| (to.0 + 1).is_multiple_of(self.nth.every);
         for to in outcome.deliveries.iter().filter(|delivery| is_message(delivery)).flat_map(|delivery| delivery.to.iter().filter(doomed)) {
             if self.done.lock().unwrap_or_else(PoisonError::into_inner).insert(*to) {
                 site.cut(*to);
