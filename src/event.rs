@@ -341,20 +341,6 @@ impl Measured {
     }
 }
 
-impl Histograms {
-    /// As a log holds them.
-    pub fn recorded(&self) -> Vec<Recorded> {
-        let each = self.0.iter().map(|(key, histogram)| Recorded {
-            metric: key.metric,
-            clock: key.clock,
-            phase: key.phase.clone(),
-            size: key.size,
-            histogram: encoding::encode(histogram),
-        });
-        each.collect()
-    }
-}
-
 /// A histogram of a log that can't be read.
 #[derive(Debug, thiserror::Error)]
 #[error("the histogram of {metric} in phase {phase}, room size {size}, can't be read: {source}")]

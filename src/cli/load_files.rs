@@ -111,7 +111,8 @@ impl Files {
                 let path = if name == "deliver" { self.args.hgrm.clone() } else { None };
                 path.into_iter().chain(within(&format!("{name}.hgrm"))).for_each(|path| put(path, &text));
             }
-            within("percentiles.csv").into_iter().try_for_each(|path| anyhow::Ok(put(path, &csv::percentiles(planned, measured)?)))?;
+            let percentiles = csv::percentiles(planned, measured)?;
+            within("percentiles.csv").into_iter().for_each(|path| put(path, &percentiles));
         }
         let seconds = csv::seconds(&self.seconds);
         self.args.csv.clone().into_iter().chain(within("seconds.csv")).for_each(|path| put(path, &seconds));

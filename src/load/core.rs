@@ -661,7 +661,8 @@ impl Core {
         if !self.sends() {
             return;
         }
-        for room in std::mem::take(&mut self.ready_to_speak) {
+        let mut ready = std::mem::take(&mut self.ready_to_speak);
+        for room in ready.drain(..) {
             while self.rooms[room as usize].tokens > 0 {
                 let Some((user, bytes)) = self.next_turn(room as usize) else { break };
                 self.count_in_flight(now);
@@ -670,6 +671,16 @@ impl Core {
                 self.users[user].in_flight += 1;
                 self.message(user, bytes, now, self.phase, now);
             }
+        }
+        // The list keeps its memory.
+        ready.append(&mut self.ready_to_speak);
+        self.ready_to_speak = ready;
+    }
+
+    /// As `speak`, where somebody may have something to say.
+    pub fn speak_on(&mut self, now: u64) {
+        if !self.ready_to_speak.is_empty() {
+            self.speak(now);
         }
     }
 

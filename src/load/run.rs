@@ -14,11 +14,14 @@ use tokio::sync::mpsc;
 use super::core::PhaseCounts;
 use super::door::{Door, Return, Ways};
 use super::health::{HealthInput, judge};
+use super::merge::conclusion;
 use super::plan::Plan;
 use super::sampler::{Sampler, Usage};
 use super::slice::{Order, Passed, Result as SliceResult, Slice};
 use super::threshold::{Threshold, ThresholdInput};
-use crate::event::{Blame, ErrorCount, Event, Footer, Header, Measured, PhaseMeasured, Planned, Second, ThresholdVerdict, Trust, millis};
+use crate::event::{
+    Blame, ErrorCount, Event, Footer, Header, Measured, PhaseMeasured, Planned, Recorded, Second, ThresholdVerdict, millis,
+};
 use crate::ledger::Account;
 use crate::ledger::text::NONCE;
 use crate::stats::{Durations, Histograms, durations, encoding, percentile};
@@ -70,7 +73,7 @@ pub enum LoadError {
 
 /// What is told by the threads.
 enum Told {
-    Passed(Passed),
+    Passed(Box<Passed>),
     Ended(usize, Box<io::Result<SliceResult>>),
 }
 
@@ -99,7 +102,7 @@ pub async fn run(
         tokio::select! {
             biased;
             said = telling.recv() => match said {
-                Some(Told::Passed(passed)) => sum.passed(passed),
+                Some(Told::Passed(passed)) => sum.passed(*passed),
                 Some(Told::Ended(slice, result)) => match *result {
                     Ok(result) => sum.ended(slice, result),
                     Err(source) => {
@@ -129,23 +132,10 @@ pub async fn run(
     }
     sum.sample(&mut sampler, false);
     let measured = sum.measured(aborted);
-    let conclusion = conclude(&measured, interrupted);
+    let conclusion = if interrupted { Conclusion::Interrupted } else { conclusion(&measured) };
     tell(&Event::Measured(Box::new(measured.clone())));
     tell(&Event::Finished(Footer { at_ms: millis(began.elapsed()), exit_code: conclusion.exit_code(), interrupted, ..Footer::default() }));
     Ok((measured, conclusion))
-}
-
-/// A run that can't be believed says nothing, good or bad; but a message that was lost is lost.
-fn conclude(measured: &Measured, interrupted: bool) -> Conclusion {
-    if interrupted {
-        Conclusion::Interrupted
-    } else if measured.health.trust == Trust::Invalid {
-        Conclusion::Inconclusive
-    } else if measured.thresholds.iter().all(|threshold| threshold.holds) {
-        Conclusion::Conforms
-    } else {
-        Conclusion::Violated
-    }
 }
 
 /// Starts all threads; when they begin.
@@ -194,7 +184,7 @@ fn begin(setting: &Setting, stop: &Arc<AtomicBool>, told: &mpsc::UnboundedSender
         let told = told.clone();
         tokio::spawn(async move {
             while let Some(passed) = passing.recv().await {
-                let _ = told.send(Told::Passed(passed));
+                let _ = told.send(Told::Passed(Box::new(passed)));
             }
         });
         ready.push((wait, starts));
@@ -446,6 +436,6 @@ impl<'a> Sum<'a> {
             ThresholdVerdict { aborted: ended, ..verdict }
         });
         let thresholds = thresholds.collect();
-        Measured { histograms: histograms.recorded(), phases, ledger: counts.account, errors, health, thresholds }
+        Measured { histograms: Recorded::all(&histograms), phases, ledger: counts.account, errors, health, thresholds }
     }
 }

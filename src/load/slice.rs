@@ -188,7 +188,9 @@ impl Slice {
             if self.order.stop.load(Ordering::Relaxed) {
                 break true;
             }
-            let over = now >= end && all_begun && self.core.is_settled();
+            // The last phase waits for what is on its way, and no longer.
+            let is_last = self.phase + 1 == self.order.plan.phases.len() && !self.order.plan.phases[self.phase].sends();
+            let over = (now >= end || is_last) && self.agenda.is_empty() && all_begun && self.core.is_settled();
             if over || now >= last || (now >= end + BEHIND && !all_begun) {
                 break false;
             }
@@ -200,7 +202,6 @@ impl Slice {
             }
             let woken = Instant::now();
             self.listen(&events);
-            self.carry_out();
             let away = woken.elapsed();
             record(&mut self.second_lags, away);
             if self.order.plan.phases[self.phase].counts {
@@ -216,11 +217,7 @@ impl Slice {
         }
         self.core.close(now);
         self.pass(self.second);
-        for line in &mut self.lines {
-            if let Some(line) = line {
-                line.close(&mut self.random);
-            }
-        }
+        self.lines.iter_mut().flatten().for_each(|line| line.close(&mut self.random));
         Ok(Result {
             phases: self.core.phases.clone(),
             account: self.core.account.clone(),
@@ -322,6 +319,7 @@ impl Slice {
                         let (sent, answered) = (since(done.sent), since(done.answered));
                         self.core.done(&done, sent, answered, nanos(self.start.elapsed()));
                     }
+                    self.carry_out();
                 }
                 Token(user) => {
                     let (core, start) = (&mut self.core, self.start);
@@ -332,6 +330,9 @@ impl Slice {
                     if let Err(ending) = result {
                         self.end(user, &ending);
                     }
+                    // Who has heard speaks at once: what it would wait for the others to hear is no time of the target's.
+                    self.core.speak_on(nanos(start.elapsed()));
+                    self.carry_out();
                 }
             }
         }
@@ -347,6 +348,9 @@ impl Slice {
 
     /// Does what the core wants done with lines and errands.
     fn carry_out(&mut self) {
+        if self.core.tasks.is_empty() && self.core.errands.is_empty() {
+            return;
+        }
         for errand in self.core.errands.drain(..) {
             // The thread behind it lives as long as this.
             let _ = self.order.errands.send(errand);
