@@ -12,6 +12,9 @@ use crate::frame;
 use crate::process;
 
 /// A closed load: in each room one member speaks, and speaks again once it has heard itself.
+/// Bytes of text in a message, of all contenders.
+pub const TEXT: usize = 64;
+
 #[derive(Args, Clone, Debug)]
 pub struct Chat {
     #[arg(long)]
@@ -27,7 +30,7 @@ pub struct Chat {
     #[arg(long, default_value = "bench")]
     pub label: String,
     /// Bytes of a message's text
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = TEXT)]
     pub text: usize,
     /// Left out of the figures
     #[arg(long, default_value_t = 1.0)]

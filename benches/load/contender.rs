@@ -95,7 +95,7 @@ fn ours(shape: Shape, target: &Target, programs: &Programs) -> io::Result<Figure
     let mut command = process::command(&programs.chatspec, Core::Generator);
     command.args(["load", "--closed", &shape.rooms.to_string(), "--rooms", &shape.rooms.to_string()]);
     command.args(["--clients", &(shape.rooms * shape.members).to_string()]);
-    command.args(["--duration", &format!("{}s", programs.seconds), "--quiet"]);
+    command.args(["--duration", &format!("{}s", programs.seconds), "--size", &super::chat::TEXT.to_string(), "--quiet"]);
     command.args(["--http", &format!("http://{}", target.http), "--ws", &format!("ws://{}", target.ws)]);
     command.arg("--json").arg(log.path());
     let target_before = process::cpu(target.pid())?;
@@ -114,10 +114,11 @@ fn ours(shape: Shape, target: &Target, programs: &Programs) -> io::Result<Figure
             echo.add(decode(&recorded.histogram)?).map_err(io::Error::other)?;
         }
     }
+    let sending = || measured.phases.iter().filter(|phase| phase.sent > 0);
     Ok(Figures {
-        messages: measured.phases.iter().map(|phase| phase.sent).sum(),
-        deliveries: measured.phases.iter().map(|phase| phase.delivered).sum(),
-        seconds: measured.phases.iter().map(|phase| phase.seconds).sum(),
+        messages: sending().map(|phase| phase.sent).sum(),
+        deliveries: sending().map(|phase| phase.delivered).sum(),
+        seconds: sending().map(|phase| phase.seconds).sum(),
         cpu_seconds: cpu.as_secs_f64(),
         target_cpu_seconds: target_cpu.as_secs_f64(),
         p50_us: echo.value_at_quantile(0.5),

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::text::Text;
+use super::text::{HEAD, Head, Text, is_the_one, number};
 use super::{Account, Witness, Wrong};
 
 /// How many messages that a member never got are remembered, to tell a late one from a second one.
@@ -21,6 +21,8 @@ pub struct Sent {
     pub at: u64,
     /// The phase that it belongs to.
     pub phase: u16,
+    /// How its text begins.
+    head: [u8; HEAD],
     /// Members who must have it, and those of them who have it.
     due: u32,
     got: u32,
@@ -194,8 +196,27 @@ impl Room {
         let number = self.end();
         account.sent += 1;
         account.due += u64::from(self.due);
-        self.sent.push_back(Sent { sender, intended, at, phase, due: self.due, got: 0, heard: false, doubtful: false });
+        self.sent.push_back(Sent { sender, intended, at, phase, head: [0; HEAD], due: self.due, got: 0, heard: false, doubtful: false });
         number
+    }
+
+    /// The text of the newest message, by which its arrivals are known at a glance.
+    pub fn sent_as(&mut self, text: &[u8]) {
+        if let (Some(sent), Some(head)) = (self.sent.back_mut(), text.first_chunk()) {
+            sent.head = *head;
+        }
+    }
+
+    /// What a text is, if it is known at a glance: the very bytes of a message that is on its way.
+    pub fn recognise(&self, text: &[u8]) -> Option<Head> {
+        let number = number(text)?;
+        let sent = self.kept(number)?;
+        is_the_one(number, &sent.head, text).then_some(Head {
+            room: self.number,
+            number,
+            sender: sent.sender,
+            micros: sent.intended / 1000,
+        })
     }
 
     /// The newest message could not be sent after all: its number is free again.

@@ -3,7 +3,6 @@
 //! `NONCE-ROOM-NUMBER-SENDER-MICROS-BYTES-CHECK FILLER`: a word of the run's own, then the rest in hexadecimal digits of fixed width,
 //! and filler up to the length that the plan wants, of which each byte follows from the number.
 
-use std::io::Write;
 use std::sync::OnceLock;
 
 /// The bytes of the head, the blank behind it included: the shortest message.
@@ -64,14 +63,33 @@ pub fn write(nonce: &[u8; NONCE], head: Head, bytes: usize, into: &mut Vec<u8>) 
     let start = into.len();
     let bytes = bytes.clamp(HEAD, LONGEST);
     into.extend_from_slice(nonce);
-    let _ = write!(into, "-{:08x}-{:010x}-{:06x}-{:010x}-{bytes:05x}", head.room, head.number, head.sender, head.micros);
+    for (value, digits) in [(head.room.into(), 8), (head.number, 10), (head.sender.into(), 6), (head.micros, 10), (bytes as u64, 5)] {
+        push(value, digits, into);
+    }
     let check = crc32fast::hash(&into[start..]);
-    let _ = write!(into, "-{check:08x} ");
+    push(check.into(), 8, into);
+    into.push(b' ');
     let filler = filler_of(head.number, bytes - HEAD);
     let from = into.len();
     into.extend_from_slice(filler);
     // A character that the cut goes through is replaced, so that the text is UTF-8.
     whole_characters(&mut into[from..]);
+}
+
+/// Appends a hyphen and a number in so many hexadecimal digits.
+fn push(value: u64, digits: u32, into: &mut Vec<u8>) {
+    into.push(b'-');
+    into.extend((0..digits).rev().map(|place| b"0123456789abcdef"[(value >> (4 * place) & 15) as usize]));
+}
+
+/// The number that a text gives itself, if it looks like one of a load's; nothing else of it has been looked at.
+pub fn number(text: &[u8]) -> Option<u64> {
+    hexadecimal(text.get(NONCE + 10..NONCE + 20)?)
+}
+
+/// Whether a text is the very one that was sent with this number and head: no more than two comparisons of bytes.
+pub fn is_the_one(number: u64, head: &[u8; HEAD], text: &[u8]) -> bool {
+    text.len() <= LONGEST && text.starts_with(head) && text[HEAD..] == *filler_of(number, text.len() - HEAD)
 }
 
 /// Replaces what is left of a character at either end.
@@ -164,6 +182,11 @@ mod tests {
             prop_assert_eq!(text.len(), bytes);
             prop_assert!(std::str::from_utf8(&text).is_ok());
             prop_assert_eq!(read(RUN, &text), Text::Sound(head));
+            prop_assert_eq!(super::number(&text), Some(number));
+            // Where the filler was cut through a character, only the long way tells.
+            let start: [u8; HEAD] = text[..HEAD].try_into().expect("it is as long");
+            let whole = text[HEAD..] == *filler_of(number, bytes - HEAD);
+            prop_assert_eq!(is_the_one(number, &start, &text), whole);
         }
 
         #[test]
@@ -175,6 +198,10 @@ mod tests {
             let found = read(RUN, &text);
             prop_assert!(found == Text::Altered(head) || found == Text::Unknown, "{place}: {found:?}");
             prop_assert_eq!(found == Text::Unknown, place < HEAD);
+            let mut start = [0; HEAD];
+            start.copy_from_slice(&text[..HEAD]);
+            start[place.min(HEAD - 1)] ^= if place < HEAD { change } else { 0 };
+            prop_assert!(!is_the_one(number, &start, &text));
         }
 
         #[test]

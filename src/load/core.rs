@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 
 use super::door::{Done, DoorError, Errand};
-use super::packet::{Packet, write};
+use super::packet::{Layout, Packet, write};
 use super::plan::Plan;
 use super::profile::{Behaviour, Pace, Reading};
 use super::recorder::Recorder;
@@ -150,6 +150,8 @@ pub struct Core {
     timeout: u64,
     deadline: u64,
     pub random: SmallRng,
+    /// How the target writes its messages.
+    layout: Option<Layout>,
     packet: Vec<u8>,
     text: Vec<u8>,
     closed: bool,
@@ -229,6 +231,7 @@ impl Core {
             joined: 0,
             deadlines: VecDeque::new(),
             random,
+            layout: None,
             packet: Vec::new(),
             text: Vec::new(),
             closed,
@@ -422,7 +425,42 @@ impl Core {
         self.tasks.push_back(Task::Pause(user));
     }
 
+    /// Most packets are messages that are on their way, written as the target always writes them; all others are read in full.
     fn packet(&mut self, user: usize, bytes: &[u8], now: u64) {
+        let it = &self.users[user];
+        let room = &self.rooms[it.room as usize];
+        let glance = self.layout.as_ref().and_then(|layout| {
+            let (name, text) = layout.split(bytes, &room.wire.name)?;
+            let head = room.ledger.recognise(text)?;
+            (room.wire.users.get(head.sender as usize)?.as_bytes() == name).then_some(head)
+        });
+        match glance {
+            Some(head) => self.arrived(user, Text::Sound(head), true, now),
+            None => self.read(user, bytes, now),
+        }
+    }
+
+    fn arrived(&mut self, user: usize, text: Text, names_right: bool, now: u64) {
+        let it = &self.users[user];
+        let room = &mut self.rooms[it.room as usize];
+        let Some(arrival) = room.ledger.arrived(it.slot, text, names_right, now, &room.wire, &mut self.account) else { return };
+        let (size, phase) = (room.size, arrival.phase);
+        self.phases[usize::from(phase)].delivered += 1;
+        let mut count = |metric| self.recorder.message(metric, phase, size, now, arrival.intended, arrival.at);
+        count(Metric::Deliver);
+        if arrival.is_first {
+            count(Metric::First);
+        }
+        if arrival.is_last {
+            count(Metric::Last);
+        }
+        if arrival.is_echo {
+            count(Metric::Echo);
+            self.back(user, now);
+        }
+    }
+
+    fn read(&mut self, user: usize, bytes: &[u8], now: u64) {
         let Ok(packet) = Packet::read(bytes) else {
             return self.error(Metric::Deliver, Blame::Server, "a text that is no packet", now);
         };
@@ -440,22 +478,10 @@ impl Core {
                     }
                     Text::Unknown => false,
                 };
-                let arrival = room.ledger.arrived(slot, text, names_right, now, &room.wire, &mut self.account);
-                let Some(arrival) = arrival else { return };
-                let (size, phase) = (room.size, arrival.phase);
-                self.phases[usize::from(phase)].delivered += 1;
-                let mut count = |metric| self.recorder.message(metric, phase, size, now, arrival.intended, arrival.at);
-                count(Metric::Deliver);
-                if arrival.is_first {
-                    count(Metric::First);
+                if names_right && matches!(text, Text::Sound(_)) {
+                    self.layout = Layout::of(bytes, &data.user_name.0, &data.room_name.0, &data.msg.0);
                 }
-                if arrival.is_last {
-                    count(Metric::Last);
-                }
-                if arrival.is_echo {
-                    count(Metric::Echo);
-                    self.back(user, now);
-                }
+                self.arrived(user, text, names_right, now);
             }
             "user" => {
                 let is_me = room.wire.users[slot as usize] == data.user_name.0 && room.wire.name == data.room_name.0;
@@ -590,11 +616,13 @@ impl Core {
         if !self.closed {
             self.recorder.lag(phase, room.size, lag);
         }
+        let room_at = it.room as usize;
         let number = room.ledger.send(it.slot, intended, now, phase, &mut self.account);
         let head = Head { room: room.ledger.number(), number, sender: it.slot, micros: intended / 1000 };
         let mut text = std::mem::take(&mut self.text);
         text.clear();
         write_text(&self.nonce, head, bytes as usize, &mut text);
+        self.rooms[room_at].ledger.sent_as(&text);
         self.say(user, "msg", &text);
         self.text = text;
     }
