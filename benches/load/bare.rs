@@ -6,6 +6,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Instant;
 
+use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
@@ -43,9 +44,19 @@ async fn talk(chat: &Chat) -> io::Result<Figures> {
         }
     }
     let tally = Rc::new(RefCell::new(Tally::begin(chat)?));
-    for (room, member, socket) in members {
-        let message = (member == 0).then(|| chat.message(room, member));
-        tokio::task::spawn_local(take_part(socket, message, Rc::clone(&tally)));
+    let mut members = members.into_iter();
+    for room in 0..chat.rooms {
+        let (mut mouths, mut ears) = (Vec::new(), Vec::new());
+        for (_, member, socket) in members.by_ref().take(chat.members) {
+            let (mouth, ear) = socket.split();
+            mouths.push((mouth, chat.message(room, member)));
+            ears.push(ear);
+        }
+        let room = Rc::new(tokio::sync::Mutex::new(Room { mouths, sent: 0, said_at: Instant::now() }));
+        room.lock().await.speak().await?;
+        for (member, ear) in ears.into_iter().enumerate() {
+            tokio::task::spawn_local(take_part(ear, member as u64, Rc::clone(&room), Rc::clone(&tally)));
+        }
     }
     tokio::time::sleep(chat.warm_up()).await;
     let began = Instant::now();
@@ -58,18 +69,38 @@ async fn next(socket: &mut Socket) -> io::Result<Message> {
     socket.next().await.ok_or(io::ErrorKind::UnexpectedEof)?.map_err(io::Error::other)
 }
 
-async fn take_part(mut socket: Socket, message: Option<String>, tally: Rc<RefCell<Tally>>) -> io::Result<()> {
-    let mut said_at = Instant::now();
-    if let Some(message) = &message {
-        socket.send(Message::text(message.as_str())).await.map_err(io::Error::other)?;
+/// A room's members speak in turns.
+struct Room {
+    mouths: Vec<(SplitSink<Socket, Message>, String)>,
+    sent: u64,
+    said_at: Instant,
+}
+
+impl Room {
+    async fn speak(&mut self) -> io::Result<()> {
+        let speaker = self.sent as usize % self.mouths.len();
+        self.sent += 1;
+        self.said_at = Instant::now();
+        let (mouth, message) = &mut self.mouths[speaker];
+        mouth.send(Message::text(message.as_str())).await.map_err(io::Error::other)
     }
-    loop {
-        next(&mut socket).await?;
+}
+
+async fn take_part(
+    mut ear: SplitStream<Socket>,
+    member: u64,
+    room: Rc<tokio::sync::Mutex<Room>>,
+    tally: Rc<RefCell<Tally>>,
+) -> io::Result<()> {
+    for heard in 1.. {
+        ear.next().await.ok_or(io::ErrorKind::UnexpectedEof)?.map_err(io::Error::other)?;
         tally.borrow_mut().deliveries += 1;
-        if let Some(message) = &message {
-            tally.borrow_mut().heard_itself(said_at.elapsed());
-            said_at = Instant::now();
-            socket.send(Message::text(message.as_str())).await.map_err(io::Error::other)?;
+        let mut room = room.lock().await;
+        // Everybody gets all messages of a room, so whoever has as many as were sent has the last one.
+        if room.sent == heard && (heard - 1) % room.mouths.len() as u64 == member {
+            tally.borrow_mut().heard_itself(room.said_at.elapsed());
+            room.speak().await?;
         }
     }
+    Ok(())
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::frame;
 use crate::process;
 
-/// A closed load: in each room one member speaks, and speaks again once it has heard itself.
+/// A closed load: in each room one member speaks, and once it has heard itself, the next one does.
 /// Bytes of text in a message, of all contenders.
 pub const TEXT: usize = 64;
 

@@ -5,9 +5,8 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use chatspec::event::{Event, Log};
-use chatspec::stats::{Clock, Metric};
-use hdrhistogram::serialization::Deserializer;
+use chatspec::event::Log;
+use chatspec::stats::{Clock, Metric, encoding};
 
 use crate::chat::Figures;
 use crate::process::{self, Core};
@@ -100,34 +99,26 @@ fn ours(shape: Shape, target: &Target, programs: &Programs) -> io::Result<Figure
     command.arg("--json").arg(log.path());
     let target_before = process::cpu(target.pid())?;
     let mut child = command.stdout(Stdio::null()).spawn()?;
-    let cpu = process::cpu_at_end(&mut child)?;
+    child.wait()?;
     let target_cpu = process::cpu(target.pid())? - target_before;
     let log = Log::read(BufReader::new(File::open(log.path())?)).map_err(io::Error::other)?;
-    let measured = log.events.iter().find_map(|event| match event {
-        Event::Measured(measured) => Some(measured),
-        _ => None,
-    });
-    let measured = measured.ok_or_else(|| io::Error::other("the log of `chatspec load` has no figures"))?;
+    let (planned, measured) = log.load().ok_or_else(|| io::Error::other("the log of `chatspec load` has no figures"))?;
+    let counts = |name: &str| planned.phases.iter().any(|phase| phase.counts && phase.name == name);
+    let counted = || measured.phases.iter().filter(|phase| counts(&phase.name));
+    let seconds: f64 = counted().map(|phase| phase.seconds).sum();
     let mut echo = chatspec::stats::durations();
     for recorded in &measured.histograms {
-        if recorded.metric == Metric::Echo && recorded.clock == Clock::Service {
-            echo.add(decode(&recorded.histogram)?).map_err(io::Error::other)?;
+        if recorded.metric == Metric::Echo && recorded.clock == Clock::Service && counts(&recorded.phase) {
+            echo.add(encoding::decode(&recorded.histogram).map_err(io::Error::other)?).map_err(io::Error::other)?;
         }
     }
-    let sending = || measured.phases.iter().filter(|phase| phase.sent > 0);
     Ok(Figures {
-        messages: sending().map(|phase| phase.sent).sum(),
-        deliveries: sending().map(|phase| phase.delivered).sum(),
-        seconds: sending().map(|phase| phase.seconds).sum(),
-        cpu_seconds: cpu.as_secs_f64(),
+        messages: counted().map(|phase| phase.sent).sum(),
+        deliveries: counted().map(|phase| phase.delivered).sum(),
+        seconds,
+        cpu_seconds: measured.health.cpu.iter().sum::<f64>() * seconds,
         target_cpu_seconds: target_cpu.as_secs_f64(),
         p50_us: echo.value_at_quantile(0.5),
         p99_us: echo.value_at_quantile(0.99),
     })
-}
-
-fn decode(histogram: &str) -> io::Result<chatspec::stats::Durations> {
-    use base64::Engine;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(histogram).map_err(io::Error::other)?;
-    Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|error| io::Error::other(format!("{error:?}")))
 }

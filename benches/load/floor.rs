@@ -18,9 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Member {
     stream: TcpStream,
     counter: Counter,
-    /// What it says, if it speaks.
-    message: Option<Vec<u8>>,
+    message: Vec<u8>,
     said_at: Instant,
+    /// Frames that have come since the talk began.
+    heard: u64,
 }
 
 /// Connections that have joined their rooms.
@@ -42,8 +43,8 @@ impl Floor {
             stream.set_nonblocking(true)?;
             let mut stream = TcpStream::from_std(stream);
             poll.registry().register(&mut stream, Token(members.len()), Interest::READABLE)?;
-            let message = (member == 0).then(|| masked(&chat.message(room, member)));
-            members.push(Member { stream, counter: Counter::default(), message, said_at: Instant::now() });
+            let message = masked(&chat.message(room, member));
+            members.push(Member { stream, counter: Counter::default(), message, said_at: Instant::now(), heard: 0 });
         }
         let mut floor = Self { poll, events: Events::with_capacity(1024), buffer: vec![0; BUFFER], members };
         let mut joins = chat.everybody().enumerate();
@@ -60,25 +61,34 @@ impl Floor {
                 return Ok(floor);
             }
             come += floor
-                .turn(PATIENCE, |_, _, _| Ok(()))?
+                .turn(PATIENCE, |_, _, _, _| Ok(()))?
                 .ok_or_else(|| io::Error::other(format!("of {due} frames about joins {come} have come, and then none for {PATIENCE:?}")))?;
         }
     }
 
     /// Keeps the rooms talking.
     pub fn run(mut self, chat: &Chat) -> io::Result<Figures> {
-        for member in self.members.iter_mut().filter(|member| member.message.is_some()) {
-            member.speak()?;
+        self.members.iter_mut().for_each(|member| member.heard = 0);
+        let size = chat.members;
+        // Of each room: how many messages have been sent.
+        let mut sent = vec![1; chat.rooms];
+        for room in 0..chat.rooms {
+            self.members[room * size].speak()?;
         }
         let mut tally = Tally::begin(chat)?;
         let talk = |floor: &mut Self, time: Duration, tally: &mut Tally| {
             let began = Instant::now();
             while began.elapsed() < time {
-                let heard = floor.turn(PATIENCE, |member, frames, now| {
+                let heard = floor.turn(PATIENCE, |members, index, frames, now| {
                     tally.deliveries += frames;
-                    if member.message.is_some() && frames > 0 {
-                        tally.heard_itself(now - member.said_at);
-                        member.speak()?;
+                    let (room, member) = (index / size, index % size);
+                    let sent = &mut sent[room];
+                    // Everybody gets all messages of a room, so whoever has as many as were sent has the last one.
+                    let is_speaker = (*sent - 1) % size as u64 == member as u64;
+                    if is_speaker && members[index].heard == *sent {
+                        tally.heard_itself(now - members[index].said_at);
+                        *sent += 1;
+                        members[room * size + (member + 1) % size].speak()?;
                     }
                     Ok(())
                 })?;
@@ -101,7 +111,7 @@ impl Floor {
         for number in 0..messages {
             self.members[0].speak()?;
             while come < (number + 1) * each {
-                match self.turn(PATIENCE, |_, _, _| Ok(()))? {
+                match self.turn(PATIENCE, |_, _, _, _| Ok(()))? {
                     Some(frames) => come += frames,
                     None => return Ok(come),
                 }
@@ -111,7 +121,11 @@ impl Floor {
     }
 
     /// Waits once, and reads what has come: the number of frames, or none if the patience ran out.
-    fn turn(&mut self, patience: Duration, mut heard: impl FnMut(&mut Member, u64, Instant) -> io::Result<()>) -> io::Result<Option<u64>> {
+    fn turn(
+        &mut self,
+        patience: Duration,
+        mut heard: impl FnMut(&mut [Member], usize, u64, Instant) -> io::Result<()>,
+    ) -> io::Result<Option<u64>> {
         self.poll.poll(&mut self.events, Some(patience))?;
         if self.events.is_empty() {
             return Ok(None);
@@ -119,10 +133,12 @@ impl Floor {
         let now = Instant::now();
         let mut frames = 0;
         for event in &self.events {
-            let member = &mut self.members[event.token().0];
+            let index = event.token().0;
+            let member = &mut self.members[index];
             let come = member.read(&mut self.buffer)?;
+            member.heard += come;
             frames += come;
-            heard(member, come, now)?;
+            heard(&mut self.members, index, come, now)?;
         }
         Ok(Some(frames))
     }
@@ -131,9 +147,8 @@ impl Floor {
 impl Member {
     fn speak(&mut self) -> io::Result<()> {
         self.said_at = Instant::now();
-        let Some(message) = &self.message else { return Ok(()) };
-        let written = self.stream.write(message)?;
-        whole(written, message.len())
+        let written = self.stream.write(&self.message)?;
+        whole(written, self.message.len())
     }
 
     fn write(&mut self, frame: &[u8]) -> io::Result<()> {

@@ -9,6 +9,7 @@ mod chat;
 mod contender;
 mod floor;
 mod frame;
+mod honesty;
 mod minimal_server;
 mod process;
 mod table;
@@ -90,6 +91,8 @@ enum Part {
     Idle,
     /// One room with a crowd in it
     BigRoom,
+    /// A target that stops, and a generator that starves
+    Honesty,
 }
 
 /// Descriptors that a process needs beside its connections.
@@ -161,12 +164,16 @@ fn measure(measure: &Measure) -> io::Result<()> {
     if wants(Part::Servers) {
         servers(measure, &programs)?;
     }
-    // An open load at half of the rate that `clients` finds belongs here, once `chatspec load` can send one.
     if wants(Part::Idle) {
         idle(fitting(measure.idle, descriptors), &programs)?;
+        honesty::idle(fitting(measure.idle, descriptors), &programs)?;
     }
     if wants(Part::BigRoom) {
         big_room(fitting(measure.crowd, descriptors), &programs)?;
+    }
+    if wants(Part::Honesty) {
+        honesty::stopped_target(&programs)?;
+        honesty::starved_generator(&programs)?;
     }
     Ok(())
 }

@@ -3,11 +3,11 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, WaitId, WaitIdOptions, getrlimit, setrlimit, waitid};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Clock ticks a second in /proc, the same on every Linux that Rust runs on.
@@ -67,14 +67,6 @@ pub fn resident(pid: u32) -> io::Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
     kib.ok_or_else(|| io::Error::other(format!("/proc/{pid}/status says no VmRSS")))
-}
-
-/// Waits until a process has ended, and gives all the processor time that it has used.
-pub fn cpu_at_end(child: &mut Child) -> io::Result<Duration> {
-    waitid(WaitId::Pid(Pid::from_child(child)), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
-    let cpu = cpu(child.id())?;
-    child.wait()?;
-    Ok(cpu)
 }
 
 /// Raises the number of descriptors that this process and its children may have, as far as it goes.

@@ -16,6 +16,9 @@ use tracing::{debug, warn};
 /// The outboxes of the connections that are open.
 pub type Outboxes = HashMap<ConnectionId, Arc<Outbox>, foldhash::fast::RandomState>;
 
+/// So many turns the other tasks get to write before somebody speaks; an outbox that is crowded after that is nobody's turn any more.
+const MOST_TURNS: u32 = 256;
+
 /// Shared by all connections of both listeners.
 pub struct Hub {
     shared: Mutex<Shared>,
@@ -57,7 +60,10 @@ impl Hub {
 
     /// Lets the other tasks write what is queued, while there is much. Whoever is about to say something waits here first.
     pub async fn make_room(&self) {
-        while self.crowded.load(Ordering::Relaxed) > 0 {
+        for _ in 0..MOST_TURNS {
+            if self.crowded.load(Ordering::Relaxed) == 0 {
+                return;
+            }
             tokio::task::yield_now().await;
         }
     }

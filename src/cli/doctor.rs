@@ -7,23 +7,20 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 use indicatif::HumanBytes;
 
+use super::load_shape::{ShapeArgs, profile};
 use super::{Ended, Usage};
 use crate::load::machine::{Machine, Raised, raise_descriptors};
 use crate::load::preflight::{Finding, Resource, Run, Sufficiency, default_threads, examine, is_short};
 use crate::report::figures::{NONE, count, plural};
 use crate::verdict::Conclusion;
 
-/// Places in a room where only the clients are given.
-const ROOM: u32 = 20;
-
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// How many clients the load has
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
-    clients: u32,
-    /// How many rooms they are in; unless given, one for twenty clients
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    rooms: Option<u32>,
+    /// The profile of the load, or its file
+    #[arg(value_name = "PROFILE")]
+    profile: Option<String>,
+    #[command(flatten)]
+    shape: ShapeArgs,
     /// How many threads the generator has; unless given, half of the cores, or all with --remote
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
@@ -36,16 +33,15 @@ pub struct DoctorArgs {
 }
 
 pub fn run(args: &DoctorArgs) -> Ended {
-    let rooms = args.rooms.unwrap_or_else(|| args.clients.div_ceil(ROOM));
-    if rooms > args.clients {
-        return Err(Usage(format!("{rooms} rooms need at least as many clients; --clients is {}", args.clients)).into());
-    }
+    let profile = profile(args.profile.as_deref(), &args.shape)?;
+    let count = |count: u64| u32::try_from(count).map_err(|_| Usage(format!("{count} clients or rooms are too many")));
+    let (clients, rooms) = (count(profile.clients())?, count(profile.room_count())?);
     let sources = sources(&args.source)?;
     let target_here = !args.remote;
     let raised = raise_descriptors();
     let machine = Machine::read();
     let threads = args.threads.unwrap_or_else(|| default_threads(machine.cores, target_here));
-    let run = Run { clients: args.clients, rooms, sources, threads, target_here };
+    let run = Run { clients, rooms, sources, threads, target_here };
     let preflight = preflight(&run, &machine, raised);
     anstream::print!("{}", preflight.text);
     let conclusion = if preflight.is_short { Conclusion::Violated } else { Conclusion::Conforms };

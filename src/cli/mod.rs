@@ -91,7 +91,7 @@ enum Command {
     Lint(lint::LintArgs),
     /// Say before a load whether this machine can make it: descriptors, ports, memory, cores, and what raises each
     #[command(
-        after_help = "Examples:\n  chatspec doctor --clients 8000 --rooms 400\n  chatspec doctor --clients 100000 --source 10.0.0.7 --source 10.0.0.8 --remote\n\nExit codes: 0 it can, 1 something is short, 2 wrong usage"
+        after_help = "Examples:\n  chatspec doctor steady-chat\n  chatspec doctor --clients 8000 --rooms 400\n  chatspec doctor --clients 100000 --source 10.0.0.7 --source 10.0.0.8 --remote\n\nExit codes: 0 it can, 1 something is short, 2 wrong usage"
     )]
     Doctor(doctor::DoctorArgs),
     /// Print the JSON Schema of the scenario files, for editors

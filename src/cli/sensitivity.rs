@@ -36,7 +36,7 @@ pub struct SensitivityArgs {
     only: Vec<String>,
     #[command(flatten)]
     suite: SuiteArgs,
-    /// How many servers are tried at once; unless given, four for each processor
+    /// How many servers are tried at once; unless given, six for each processor
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=256))]
     at_once: Option<u64>,
     /// Decides the order of the scenarios
@@ -56,7 +56,7 @@ pub struct SensitivityArgs {
 /// How long one server may take.
 const MAX_TIME: Duration = Duration::from_secs(280);
 const TIMEOUT: Duration = Duration::from_secs(3);
-const AT_ONCE_FOR_EACH_PROCESSOR: usize = 4;
+const AT_ONCE_FOR_EACH_PROCESSOR: usize = 6;
 
 /// Many servers share the processors, so one thread for each is enough, and cheaper.
 const ONE_THREAD: &[(&str, &str)] = &[("TOKIO_WORKER_THREADS", "1")];

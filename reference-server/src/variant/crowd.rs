@@ -34,7 +34,6 @@ impl Deviation for Crowd {
 async fn live(hub: Arc<Hub>, room_name: String, user_name: String) {
     hub.answer(&Request::Create { room_name: room_name.clone() }).await;
     let (connection, outbox) = hub.connect();
-    tokio::spawn(read(Arc::clone(&outbox)));
     let packet =
         |kind: &str, msg: &str| json!({"type": kind, "data": {"user_name": user_name, "room_name": room_name, "msg": msg}}).to_string();
     let room = |status: &str| Request::Room { room_name: room_name.clone(), user_name: user_name.clone(), status: status.to_owned() };
@@ -54,14 +53,16 @@ async fn live(hub: Arc<Hub>, room_name: String, user_name: String) {
             visit().await;
         }
     };
+    // One task both speaks and listens: an outbox wakes only one.
     tokio::select! {
         () = visits => {}
-        _ = outbox.ended() => {}
+        () = read(&outbox) => {}
     }
 }
 
-async fn read(outbox: Arc<Outbox>) {
-    loop {
+/// Takes in what comes, until the connection is to end.
+async fn read(outbox: &Outbox) {
+    while outbox.attend().is_none() {
         outbox.filled().await;
         while outbox.pop().is_some() {}
     }
