@@ -76,7 +76,7 @@ impl Floor {
             self.members[room * size].speak()?;
         }
         let mut tally = Tally::begin(chat)?;
-        let talk = |floor: &mut Self, time: Duration, tally: &mut Tally| {
+        let mut talk = |floor: &mut Self, time: Duration, tally: &mut Tally| {
             let began = Instant::now();
             while began.elapsed() < time {
                 let heard = floor.turn(PATIENCE, |members, index, frames, now| {
