@@ -14,7 +14,6 @@ use crate::contender::Programs;
 use crate::process::{self, Core};
 use crate::target::{Server, Target};
 
-const RATE: f64 = 1000.0;
 const SECONDS: f64 = 12.0;
 const STOPPED: f64 = 1.0;
 

@@ -62,7 +62,15 @@ impl OwnServer {
 
     /// It as a target.
     pub fn spec(&self, headers: Vec<(String, String)>, notes: Vec<String>) -> TargetSpec {
-        TargetSpec { http: self.http.clone(), ws: self.ws.clone(), headers, insecure: false, pid: self.child.id(), notes }
+        TargetSpec {
+            http: self.http.clone(),
+            ws: self.ws.clone(),
+            headers,
+            insecure: false,
+            keeps_http: false,
+            pid: self.child.id(),
+            notes,
+        }
     }
 
     /// Ends it, and gives the lines that it wrote at its end. An end before this is an error.

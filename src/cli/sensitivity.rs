@@ -36,7 +36,7 @@ pub struct SensitivityArgs {
     only: Vec<String>,
     #[command(flatten)]
     suite: SuiteArgs,
-    /// How many servers are tried at once; unless given, six for each processor
+    /// How many servers are tried at once; unless given, five for each processor
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=256))]
     at_once: Option<u64>,
     /// Decides the order of the scenarios
@@ -56,7 +56,7 @@ pub struct SensitivityArgs {
 /// How long one server may take.
 const MAX_TIME: Duration = Duration::from_secs(280);
 const TIMEOUT: Duration = Duration::from_secs(3);
-const AT_ONCE_FOR_EACH_PROCESSOR: usize = 6;
+const AT_ONCE_FOR_EACH_PROCESSOR: usize = 5;
 
 /// Many servers share the processors, so one thread for each is enough, and cheaper.
 const ONE_THREAD: &[(&str, &str)] = &[("TOKIO_WORKER_THREADS", "1")];
@@ -204,7 +204,7 @@ impl Laboratory for References {
 
 impl Server for OwnServer {
     fn target(&self) -> TargetSpec {
-        self.spec(Vec::new(), Vec::new())
+        TargetSpec { keeps_http: true, ..self.spec(Vec::new(), Vec::new()) }
     }
 
     /// What a user would tell of a server that is never full.

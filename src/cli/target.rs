@@ -66,7 +66,7 @@ impl TargetArgs {
                 let ws = ws.as_deref().map(|text| address(text, "--ws", &["ws", "wss"])).transpose()?;
                 let (http, ws, notes) = complete(http, ws, protocol)?;
                 options.extend(["--http".into(), http.to_string(), "--ws".into(), ws.to_string()]);
-                (TargetSpec { http, ws, headers, insecure: self.insecure, pid: None, notes }, None)
+                (TargetSpec { http, ws, headers, insecure: self.insecure, keeps_http: false, pid: None, notes }, None)
             }
         };
         options.extend(self.capacity.iter().flat_map(|capacity| ["--capacity".to_owned(), capacity.to_string()]));

@@ -24,6 +24,8 @@ pub struct TargetSpec {
     pub headers: Vec<(String, String)>,
     /// Certificates are not verified.
     pub insecure: bool,
+    /// Its HTTP connections are kept for the next exchange. Only with a server of which it is known that it doesn't close them.
+    pub keeps_http: bool,
     /// The process, where the harness itself started it.
     pub pid: Option<u32>,
     /// What the user should know of how the addresses came about.
@@ -58,7 +60,10 @@ impl Target {
         let endpoint =
             |url: &Url| Endpoint { url: url.clone(), headers: spec.headers.clone(), tls: Arc::new(tls.clone()), opening: opening.clone() };
         Ok(Self {
-            http: HttpClient::new(spec.http.clone(), &spec.headers, tls.clone(), OPENING)?,
+            http: match spec.keeps_http {
+                true => HttpClient::keeping(spec.http.clone(), &spec.headers, tls.clone())?,
+                false => HttpClient::new(spec.http.clone(), &spec.headers, tls.clone(), OPENING)?,
+            },
             ws: endpoint(&spec.ws),
             http_endpoint: endpoint(&spec.http),
             pid: spec.pid,

@@ -69,6 +69,7 @@ pub fn plan(protocol: &Arc<Protocol>, server: &Server, only: &[&str]) -> Plan {
             ws: Url::parse(&server.ws).expect("a URL"),
             headers: Vec::new(),
             insecure: false,
+            keeps_http: false,
             pid: None,
             notes: Vec::new(),
         },
