@@ -11,7 +11,6 @@ use crate::packet::{self as packets, Kind};
 use crate::room::ConnectionId;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -76,12 +75,14 @@ pub const SPECS: &[Spec] = &[
     spec("message-late", "MSG-2", &["FLOW-LIFE"], "the other members get a message after 4 s", || {
         after(|site, event, outcome| delay(site, outcome, LATE, is_msg, |to| Some(to) != event.connection()))
     }),
-    spec("tenth-message-lost", "MSG-2", &["MSG-5", "FLOW-LIFE"], "every tenth message of the server reaches its sender alone", || {
-        let count = AtomicUsize::new(0);
+    spec("tenth-message-lost", "MSG-2", &["MSG-5", "FLOW-LIFE"], "every tenth message of a room reaches its sender alone", || {
+        let counts: Mutex<HashMap<String, u64>> = Mutex::default();
         after(move |_, event, outcome| {
-            let messages = sent(outcome, is_msg).count();
-            let is_tenth = messages > 0 && count.fetch_add(messages, Ordering::Relaxed) % 10 == 9;
-            is_tenth && withhold(outcome, is_msg, |to, _| Some(to) != event.connection())
+            let Some(packet) = sent(outcome, is_msg).next() else { return false };
+            let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = counts.entry(field(&packet, "room_name").to_owned()).or_default();
+            *count += 1;
+            count.is_multiple_of(10) && withhold(outcome, is_msg, |to, _| Some(to) != event.connection())
         })
     }),
     spec("joiner-misses-first-message", "MSG-2", &["FLOW-LIFE"], "the first message after a join doesn't reach who joined", || {
