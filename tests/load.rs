@@ -23,6 +23,17 @@ async fn load(server: &Server, options: &[&str]) -> (i32, Log, String) {
     (code, log.unwrap_or_else(|error| panic!("{error}: {stdout}{stderr}")), stdout + &stderr)
 }
 
+/// What the exit code has to be: 3, whatever else, where so much went on here that the generator doesn't believe itself.
+fn expected(code: i32, log: &Log) -> i32 {
+    let (_, measured) = log.load().expect("a load's log");
+    if measured.health.trust == Trust::Invalid { 3 } else { code }
+}
+
+fn read(path: &str) -> Log {
+    let file = std::fs::File::open(path).expect("a log");
+    Log::read(std::io::BufReader::new(file)).expect("a whole log")
+}
+
 fn places(fault: Option<&Fault>) -> Config {
     Config { capacity: 40, fault: fault.cloned(), ..Config::default() }
 }
@@ -42,7 +53,7 @@ async fn finds(dose: &str, wrong: &'static str) {
     assert_eq!(wrongs(&log), [(wrong, injected)], "{dose}\n{shown}");
     let (_, measured) = log.load().expect("a load's log");
     assert_eq!(measured.ledger.witnesses.len() as u64, injected.min(20), "{dose}");
-    assert_eq!(code, 1, "{dose}: {shown}");
+    assert_eq!(code, expected(1, &log), "{dose}: {shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +112,7 @@ async fn a_clean_chat_of_people_who_come_and_go_shows_nothing_wrong() {
     let (code, log, shown) = load(&server, &[profile.to_str().expect("text")]).await;
     assert_eq!(wrongs(&log), [], "{shown}");
     let (planned, measured) = log.load().expect("a load's log");
-    assert_eq!(code, 0, "{shown}");
+    assert_eq!(code, expected(0, &log), "{shown}");
     let ledger = &measured.ledger;
     assert_eq!((ledger.due, ledger.delivered > 5_000), (ledger.delivered, true), "{shown}");
     assert!(ledger.indeterminate > 0 && ledger.indeterminate < ledger.delivered / 10, "{shown}");
@@ -132,7 +143,7 @@ async fn a_closed_load_keeps_its_number_in_flight_and_obeys_littles_law() {
     let server = reference(places(None)).await;
     let (code, log, shown) = load(&server, &["--clients", "40", "--rooms", "8", "--closed", "16", "--phase", "steady:2s"]).await;
     let (planned, measured) = log.load().expect("a load's log");
-    assert_eq!((code == 0 || measured.health.trust == Trust::Invalid, planned.messages, wrongs(&log)), (true, None, vec![]), "{shown}");
+    assert_eq!((code, planned.messages, wrongs(&log)), (expected(0, &log), None, vec![]), "{shown}");
     let steady = measured.phases.iter().find(|phase| phase.name == "steady").expect("the phase");
     let in_flight = steady.in_flight.expect("a closed load says so");
     assert!((in_flight - 16.0).abs() < 0.5, "{in_flight}: {shown}");
@@ -179,19 +190,14 @@ async fn shards_of_a_plan_make_the_whole() {
         let file = path(name);
         let arguments = [&["load", "--http", &server.http, "--ws", &server.ws, "--shard", shard, "--json", &file], &shape[..]].concat();
         let (code, stdout, stderr) = chatspec_off_the_runtime(&arguments).await;
-        assert_eq!(code, 0, "{stdout}{stderr}");
-        sent += Log::read(std::io::BufReader::new(std::fs::File::open(file).expect("a log")))
-            .expect("whole")
-            .load()
-            .expect("a load's")
-            .1
-            .ledger
-            .sent;
+        let log = read(&file);
+        assert_eq!(code, expected(0, &log), "{stdout}{stderr}");
+        sent += log.load().expect("a load's").1.ledger.sent;
     }
     let (code, stdout, stderr) =
         chatspec_off_the_runtime(&["merge", &path("a.jsonl"), &path("b.jsonl"), "--out", &path("whole.jsonl")]).await;
-    assert_eq!(code, 0, "{stdout}{stderr}");
-    let whole = Log::read(std::io::BufReader::new(std::fs::File::open(path("whole.jsonl")).expect("a log"))).expect("whole");
+    let whole = read(&path("whole.jsonl"));
+    assert_eq!(code, expected(0, &whole), "{stdout}{stderr}");
     let (planned, measured) = whole.load().expect("a load's");
     assert_eq!((Some(measured.ledger.sent), measured.ledger.sent), (planned.messages, sent));
 }
@@ -204,7 +210,8 @@ async fn all_formats_are_written_and_a_wrong_path_is_told_before_the_run() {
     let (code, stdout, stderr) =
         chatspec_off_the_runtime(&["load", "--clients", "6", "--rooms", "1", "--rate", "50/s", "--phase", "steady:1s", "--out", out_text])
             .await;
-    assert_eq!(code, 0, "{stdout}{stderr}");
+    let log = read(out.join("load.jsonl").to_str().expect("text"));
+    assert_eq!(code, expected(0, &log), "{stdout}{stderr}");
     for name in ["load.jsonl", "load.hlog", "load.txt", "seconds.csv", "percentiles.csv", "deliver.hgrm", "deliver.steady.hgrm"] {
         let length = std::fs::metadata(out.join(name)).map_or(0, |file| file.len());
         assert!(length > 100, "{name}: {length} bytes");
