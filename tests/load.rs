@@ -219,3 +219,51 @@ async fn all_formats_are_written_and_a_wrong_path_is_told_before_the_run() {
     let (code, _, stderr) = chatspec_off_the_runtime(&["load", "--hlog", "/nowhere/at/all.hlog"]).await;
     assert_eq!((code, stderr.contains("/nowhere/at/all.hlog can't be written")), (2, true), "{stderr}");
 }
+
+/// The address of the metrics is the first line that is told, and while it is read the load goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_load_has_served_metrics_and_leaves_a_whole_log() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let server = reference(places(None)).await;
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("load.jsonl").to_str().expect("text").to_owned();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_chatspec"))
+        .args(["load", "--http", &server.http, "--ws", &server.ws, "--clients", "10", "--rooms", "1", "--rate", "100/s"])
+        .args(["--phase", "steady:100s", "--json", &path, "--prometheus", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("piped"));
+    let mut first = String::new();
+    lines.read_line(&mut first).expect("it says what it does");
+    let address = first.trim().trim_end_matches("/metrics").rsplit('/').next().expect("an address").to_owned();
+    let scrape = async || {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.expect("it is served");
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.expect("it takes requests");
+        let mut page = String::new();
+        stream.read_to_string(&mut page).await.expect("a page");
+        page
+    };
+    let page = loop {
+        let page = scrape().await;
+        if page.lines().any(|line| line.strip_prefix("chatspec_load_deliveries_total ").is_some_and(|count| count != "0")) {
+            break page;
+        }
+        assert!(child.try_wait().expect("it can be asked").is_none(), "it ended:\n{page}");
+    };
+    assert!(page.ends_with("# EOF\n") && page.contains("chatspec_load_wrong_deliveries_total{kind=\"lost\"} 0"), "{page}");
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+    let code = tokio::task::spawn_blocking(move || {
+        lines.read_to_string(&mut String::new()).expect("text");
+        child.wait().expect("it ends").code()
+    });
+    assert_eq!(code.await.expect("it ends"), Some(130));
+    let log = read(&path);
+    let (_, measured) = log.load().expect("a load's");
+    assert!(log.footer.interrupted && measured.ledger.delivered > 0);
+    assert_eq!((wrongs(&log), measured.ledger.due), (vec![], measured.ledger.delivered));
+}

@@ -183,6 +183,10 @@ impl Room {
         let missing = member.missing.drain(..).filter(|number| *number >= member.since);
         for number in missing.chain(from..end) {
             let sent = &mut self.sent[usize::try_from(number - self.oldest).expect("it is kept")];
+            // Nobody is due what could not be sent.
+            if sent.is_settled() {
+                continue;
+            }
             sent.due -= 1;
             account.due -= 1;
             account.indeterminate += 1;
@@ -219,12 +223,12 @@ impl Room {
         })
     }
 
-    /// The newest message could not be sent after all: its number is free again.
-    pub fn unsend(&mut self, account: &mut Account) {
-        if let Some(sent) = self.sent.pop_back() {
-            account.sent -= 1;
-            account.due -= u64::from(sent.due);
-        }
+    /// A message that has just been given its number could not be sent after all: nobody is due it. The phase that it belongs to.
+    pub fn unsend(&mut self, number: u64, account: &mut Account) -> Option<u16> {
+        let sent = self.sent.get_mut(usize::try_from(number.checked_sub(self.oldest)?).ok()?)?;
+        account.sent -= 1;
+        account.due -= u64::from(std::mem::take(&mut sent.due));
+        Some(sent.phase)
     }
 
     fn kept(&self, number: u64) -> Option<&Sent> {
@@ -394,9 +398,7 @@ impl Member {
     /// What lies between the last that came and this one is missing; of what is no longer kept nobody asks.
     fn skip_to(&mut self, number: u64, oldest: u64) {
         if self.presence == Presence::In {
-            if self.slow {
-                self.missing.retain(|missing| *missing >= oldest);
-            }
+            self.missing.retain(|missing| *missing >= oldest);
             self.missing.extend(self.next.max(oldest)..number);
         }
     }
@@ -626,6 +628,20 @@ mod tests {
             },
             &[("late", 1)],
         );
+    }
+
+    #[test]
+    fn what_could_not_be_sent_is_due_to_nobody() {
+        let mut bench = Bench::new(3);
+        let unsent = bench.send(0);
+        let sent = bench.send(1);
+        assert_eq!(bench.room.unsend(unsent, &mut bench.account), Some(0));
+        for place in 0..3 {
+            bench.arrive(place, 1, sent);
+        }
+        bench.room.leaving(2, &mut bench.account);
+        bench.give_up();
+        assert_eq!((bench.wrongs(), bench.account.sent, bench.account.due, bench.account.indeterminate), (vec![], 1, 3, 0));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -27,6 +28,18 @@ const ERRORS: usize = 200;
 /// A time in nanoseconds, as all clocks of a slice count.
 pub fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What gives this machine more of what it had no more of.
+fn mend(what: &str) -> String {
+    let mend = if what.contains("EADDRNOTAVAIL") || what.contains("os error 99") {
+        "`sysctl -w net.ipv4.ip_local_port_range='1024 65535'` gives more ports, and so does each --source"
+    } else if what.contains("ENOBUFS") || what.contains("ENOMEM") {
+        "fewer clients, or more memory"
+    } else {
+        "`ulimit -n 65536` (and the hard limit, `ulimit -Hn`) gives more descriptors"
+    };
+    mend.to_owned()
 }
 
 /// How far a virtual user is in its session.
@@ -103,8 +116,12 @@ impl Names for Wire {
 #[derive(Debug)]
 pub enum Task {
     Open(usize),
-    /// The bytes from here to there of the core's output.
-    Write(usize, std::ops::Range<usize>),
+    /// The bytes from here to there of the core's output; if they are a message, it has this number in its room.
+    Write {
+        user: usize,
+        bytes: Range<usize>,
+        number: Option<u64>,
+    },
     Close(usize),
     Abort(usize),
     Pause(usize),
@@ -284,7 +301,7 @@ impl Core {
             what: what.clone(),
             count: *count,
             first_ms: *first as f64 / 1e6,
-            mend: None,
+            mend: (*blame == Blame::Local).then(|| mend(what)),
         });
         all.collect()
     }
@@ -308,6 +325,7 @@ impl Core {
         }
         let it = &mut self.users[user];
         it.session += 1;
+        it.wanted = None;
         (it.intended, it.phase) = (intended, self.phase);
         let is_creator = it.slot == 0 && !self.rooms[room].created;
         if is_creator {
@@ -403,7 +421,7 @@ impl Core {
                 let it = &self.users[user];
                 self.rooms[it.room as usize].ledger.coming(it.slot);
                 self.step(user, Stage::Joining, now);
-                self.say(user, "join", b"");
+                self.say(user, "join", b"", None);
             }
             Heard::Text(bytes) => {
                 self.phases[usize::from(self.phase)].bytes_received += bytes.len() as u64;
@@ -543,10 +561,11 @@ impl Core {
         }
         self.rooms[it.room as usize].ledger.leaving(it.slot, &mut self.account);
         self.joined -= 1;
-        self.users[user].phase = self.phase;
+        let it = &mut self.users[user];
+        (it.phase, it.wanted) = (self.phase, None);
         self.forget_flights(user, now);
         self.step(user, Stage::Leaving, now);
-        self.say(user, "leave", b"");
+        self.say(user, "leave", b"", None);
     }
 
     /// The user vanishes, by a reset of its connection.
@@ -623,20 +642,21 @@ impl Core {
         text.clear();
         write_text(&self.nonce, head, bytes as usize, &mut text);
         self.rooms[room_at].ledger.sent_as(&text);
-        self.say(user, "msg", &text);
+        self.say(user, "msg", &text, Some(number));
         self.text = text;
     }
 
     /// A message could not be put on its line: too much is waiting there.
-    pub fn refused(&mut self, user: usize) {
+    pub fn refused(&mut self, user: usize, number: u64, now: u64) {
         let room = &mut self.rooms[self.users[user].room as usize];
-        room.ledger.unsend(&mut self.account);
-        let counts = &mut self.phases[usize::from(self.phase)];
+        let Some(phase) = room.ledger.unsend(number, &mut self.account) else { return };
+        let counts = &mut self.phases[usize::from(phase)];
         counts.sent -= 1;
         counts.unsent_target += 1;
+        self.back(user, now);
     }
 
-    fn say(&mut self, user: usize, kind: &str, message: &[u8]) {
+    fn say(&mut self, user: usize, kind: &str, message: &[u8], number: Option<u64>) {
         let it = &self.users[user];
         let room = &self.rooms[it.room as usize];
         self.packet.clear();
@@ -644,7 +664,7 @@ impl Core {
         let start = self.output.len();
         encode_text(&self.packet, &mut self.random, &mut self.output);
         self.phases[usize::from(self.phase)].bytes_sent += (self.output.len() - start) as u64;
-        self.tasks.push_back(Task::Write(user, start..self.output.len()));
+        self.tasks.push_back(Task::Write { user, bytes: start..self.output.len(), number });
     }
 
     fn count_in_flight(&mut self, now: u64) {

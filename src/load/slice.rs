@@ -378,11 +378,14 @@ impl Slice {
                     }
                 }
             }
-            Task::Write(user, range) => {
+            Task::Write { user, bytes, number } => {
                 let Some(line) = &mut self.lines[user] else { return };
-                match line.write(&self.core.output[range]) {
+                match line.write(&self.core.output[bytes]) {
                     Ok(true) => {}
-                    Ok(false) => self.core.refused(user),
+                    Ok(false) => {
+                        let now = self.now();
+                        number.into_iter().for_each(|number| self.core.refused(user, number, now));
+                    }
                     Err(ending) => self.end(user, &ending),
                 }
             }
