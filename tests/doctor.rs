@@ -42,7 +42,7 @@ fn source_addresses_share_the_clients() {
 fn what_cannot_be_is_wrong_usage_and_says_what_is_wrong() {
     // 192.0.2.0/24 is for documentation, and no machine's.
     let cases: [(&[&str], &str); 5] = [
-        (&["--clients", "5", "--rooms", "6"], "6 rooms need at least as many clients; --clients is 5"),
+        (&["--clients", "5", "--rooms", "6"], "6 rooms are too many for 5 clients"),
         (&["--source", "192.0.2.1"], "nothing can be sent from 192.0.2.1 here"),
         (&["--source", "127.0.0.1", "--source", "127.0.0.1"], "127.0.0.1 is given twice"),
         (&["--clients", "0"], "0 is not in 1.."),

@@ -85,7 +85,9 @@ async fn altered_messages_are_counted() {
 async fn connections_that_break_are_the_servers_errors_and_no_lost_messages() {
     let fault = Fault::named("load-cut=1/8").expect("a fault");
     let server = reference(places(Some(&fault))).await;
-    let (_, log, shown) = load(&server, &CHAT).await;
+    // Who says how the target is isn't probed, so all connections are the load's own.
+    let said = ["--reading", "R-PARAMS=get-query", "--capacity", "40"];
+    let (_, log, shown) = load(&server, &[&CHAT[..], &said].concat()).await;
     let (_, measured) = log.load().expect("a load's log");
     let broken: u64 =
         measured.errors.iter().filter(|error| error.blame == Blame::Server && error.doing == "deliver").map(|error| error.count).sum();

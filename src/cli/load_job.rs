@@ -10,8 +10,8 @@ use super::interrupt::interrupt;
 use super::own_server::OwnServer;
 use super::target::TargetArgs;
 use super::{Usage, target};
-use crate::conformance::target::TargetSpec;
-use crate::conformance::{self, Timing};
+use crate::conformance::target::{Presence, Target, TargetSpec};
+use crate::conformance::{self, Pins, Timing};
 use crate::event::{Event, Given, Header, LOG_VERSION, Measured, TargetShown};
 use crate::known::KnownFailures;
 use crate::load::door::{Way, Ways};
@@ -21,11 +21,14 @@ use crate::load::preflight::{Run, default_threads};
 use crate::load::profile::Profile;
 use crate::load::run::{Setting, run as carry_out};
 use crate::load::threshold::Threshold;
-use crate::reading::{Fact, Findings};
+use crate::reading::{Fact, Findings, Held};
 use crate::verdict::Conclusion;
 use crate::wire::http::HttpClient;
 use crate::wire::line::Destination;
 use crate::wire::tls;
+
+/// How long each wait may take while the target's readings are found out.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The options of the generator.
 #[derive(Clone, Debug, clap::Args)]
@@ -194,12 +197,32 @@ impl Goal {
         }
         let protocol = Arc::new(super::suite::load(None)?);
         let resolved = target.resolve(&protocol).await?;
+        let given = Given {
+            http: target.http.clone(),
+            ws: target.ws.clone(),
+            capacity: target.capacity,
+            readings: target.reading.clone(),
+            headers: resolved.spec.headers.iter().map(|(name, _)| name.clone()).collect(),
+            insecure: target.insecure,
+            ..Given::default()
+        };
+        let options = resolved.options.clone();
+        // Whoever has said all that a load goes by wants nobody else on the server.
+        if let (Some(ways), Some(capacity)) = (said(&resolved.pins), target.capacity) {
+            check_capacity(capacity, largest)?;
+            let presence = Presence::find(&Target::new(&resolved.spec)?, "chatroom/list", TIMEOUT).await;
+            let absent = [presence.http.err(), presence.ws.err()].into_iter().flatten().next();
+            return Ok(match absent {
+                Some(absence) => Err(format!("nobody answers at {absence}")),
+                None => Ok(Self { spec: resolved.spec.clone(), ways, readings: None, given, options, _server: None }),
+            });
+        }
         // A check without scenarios is what finds the readings.
         let probing = conformance::Plan {
             protocol: protocol.clone(),
             selected: Vec::new(),
             target: resolved.spec.clone(),
-            timing: Timing { timeout: Duration::from_secs(3), max_time: Duration::from_secs(30), within: Default::default() },
+            timing: Timing { timeout: TIMEOUT, max_time: Duration::from_secs(30), within: Default::default() },
             pins: resolved.pins.clone(),
             jobs: None,
             repeat: 1,
@@ -231,16 +254,6 @@ impl Goal {
             (Ok(create), Ok(room)) => (create, room),
             (Err(why), _) | (_, Err(why)) => return Ok(Err(why)),
         };
-        let given = Given {
-            http: target.http.clone(),
-            ws: target.ws.clone(),
-            capacity: target.capacity,
-            readings: target.reading.clone(),
-            headers: resolved.spec.headers.iter().map(|(name, _)| name.clone()).collect(),
-            insecure: target.insecure,
-            ..Given::default()
-        };
-        let options = resolved.options.clone();
         Ok(Ok(Self { spec: resolved.spec.clone(), ways: Ways { create, room }, readings: found, given, options, _server: None }))
     }
 }
@@ -264,6 +277,16 @@ fn check_capacity(capacity: u64, largest: u64) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// The ways that the user says, if they are said for both requests.
+fn said(pins: &Pins) -> Option<Ways> {
+    let held =
+        |id: String| pins.readings.iter().find(|(pinned, _)| *pinned == id).map(|(_, value)| Held::Pinned { values: vec![value.clone()] });
+    let ids = ["R-PARAMS.create", "R-PARAMS.room", "R-STATUS-TYPE"];
+    let readings = ids.iter().filter_map(|id| Some(((*id).to_owned(), held((*id).to_owned())?))).collect();
+    let findings = Findings { readings, ..Findings::default() };
+    Some(Ways { create: way(&findings, "create").ok()?, room: way(&findings, "room").ok()? })
 }
 
 fn way(findings: &Findings, request: &str) -> Result<Way, String> {

@@ -180,7 +180,8 @@ impl Room {
         }
         self.due -= 1;
         let from = member.next.max(member.since).max(self.oldest);
-        let missing = member.missing.drain(..).filter(|number| *number >= member.since);
+        let first = member.since.max(self.oldest);
+        let missing = member.missing.drain(..).filter(|number| *number >= first);
         for number in missing.chain(from..end) {
             let sent = &mut self.sent[usize::try_from(number - self.oldest).expect("it is kept")];
             // Nobody is due what could not be sent.

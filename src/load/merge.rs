@@ -113,9 +113,9 @@ pub fn merge(logs: &[(String, Log)]) -> Result<Log, MergeError> {
     Ok(Log { header, events: events.collect(), footer })
 }
 
-/// What follows from a load's measurements: nothing where its generator was the bottleneck, else whether the thresholds hold.
+/// What follows from a load's measurements: nothing where its generator was the bottleneck or nobody could send, else whether the thresholds hold.
 pub fn conclusion(measured: &Measured) -> Conclusion {
-    if measured.health.trust == Trust::Invalid {
+    if measured.health.trust == Trust::Invalid || measured.ledger.sent == 0 {
         Conclusion::Inconclusive
     } else if measured.thresholds.iter().any(|verdict| !verdict.holds) {
         Conclusion::Violated

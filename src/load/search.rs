@@ -49,13 +49,15 @@ pub struct Search {
     broken: Option<f64>,
     gave_out: Option<f64>,
     confirmed: Option<f64>,
+    /// What was carried for a short time wasn't for long: from then on all loads are long.
+    long: bool,
     played: usize,
 }
 
 impl Search {
     /// A search that begins at a level, which must be above 0.
     pub fn new(start: f64) -> Self {
-        Self { start, carried: None, broken: None, gave_out: None, confirmed: None, played: 0 }
+        Self { start, carried: None, broken: None, gave_out: None, confirmed: None, long: false, played: 0 }
     }
 
     /// The lowest level that is out of reach, for whatever reason.
@@ -65,7 +67,7 @@ impl Search {
 
     /// What to play next, until the answer is known.
     pub fn next(&self) -> Result<Probe, Answer> {
-        let probe = |level| Probe { level, confirms: false };
+        let probe = |level| Probe { level, confirms: self.long };
         let exhausted = self.played >= MOST;
         match (self.carried, self.ceiling()) {
             (None, None) => Ok(probe(self.start)),
@@ -100,7 +102,7 @@ impl Search {
         }
         if found != Found::Carried && self.carried.is_some_and(|carried| carried >= probe.level) {
             // It was carried for a short time only: what is known to be carried begins anew below.
-            self.carried = None;
+            (self.carried, self.long) = (None, true);
         }
     }
 }
