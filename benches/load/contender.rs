@@ -19,7 +19,7 @@ pub enum Contender {
     Ours,
 }
 
-/// Rooms of as many members, one of whom speaks.
+/// Rooms of as many members, of whom one speaks at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     pub name: &'static str,

@@ -150,7 +150,6 @@ pub struct Core {
     pub index: usize,
     users: Vec<User>,
     rooms: Vec<Room>,
-    /// The places of a room's number among the slice's.
     pub recorder: Recorder,
     pub account: Account,
     errors: BTreeMap<(Metric, Blame, String), (u64, u64)>,
