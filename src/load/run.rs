@@ -19,9 +19,7 @@ use super::plan::Plan;
 use super::sampler::{Sampler, Usage};
 use super::slice::{Order, Passed, Result as SliceResult, Slice};
 use super::threshold::{Threshold, ThresholdInput};
-use crate::event::{
-    Blame, ErrorCount, Event, Footer, Header, Measured, PhaseMeasured, Planned, Recorded, Second, ThresholdVerdict, millis,
-};
+use crate::event::{ErrorCount, Event, Footer, Header, Measured, PhaseMeasured, Planned, Recorded, Second, ThresholdVerdict, millis};
 use crate::ledger::Account;
 use crate::ledger::text::NONCE;
 use crate::stats::{Durations, Histograms, durations, encoding, percentile};
@@ -347,20 +345,13 @@ impl<'a> Sum<'a> {
     fn hopeless(&self, elapsed: Duration) -> Option<ThresholdVerdict> {
         let histograms = Histograms::default();
         let phases = self.phases(&self.before);
-        let errors = [ErrorCount {
-            doing: String::new(),
-            blame: Blame::Server,
-            what: String::new(),
-            count: self.before.errors,
-            first_ms: 0.0,
-            mend: None,
-        }];
         let input = ThresholdInput {
             planned: &self.setting.planned,
             histograms: std::borrow::Cow::Borrowed(&histograms),
             phases: &phases,
             ledger: &self.before.account,
-            errors: &errors,
+            // Whose doing they are is known at the end.
+            errors: &[],
         };
         self.setting.thresholds.iter().find_map(|threshold| threshold.hopeless(&input, elapsed, GRACE))
     }
