@@ -193,6 +193,8 @@ impl Room {
             account.indeterminate += 1;
         }
         member.next = end;
+        // What still comes to it was on its way, and is neither due nor a second copy.
+        member.since = u64::MAX;
         self.forget();
     }
 
