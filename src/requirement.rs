@@ -48,7 +48,7 @@ impl fmt::Display for Level {
 }
 
 /// One statement of the protocol's document.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Requirement {
     pub id: RequirementId,
     pub level: Level,
@@ -57,6 +57,7 @@ pub struct Requirement {
     /// Where the document says it: heading, table or example.
     pub place: String,
     /// The readings that bear on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub readings: Vec<String>,
 }
 

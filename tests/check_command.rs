@@ -142,10 +142,10 @@ async fn the_log_has_a_header_and_a_footer_and_no_header_values_of_the_user() {
     assert!(!text.contains("geheim"), "what the user gives in a header is a secret");
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let (first, last) = (&lines[0], &lines[lines.len() - 1]);
-    assert_eq!((&first["event"], &first["log_version"]), (&Value::from("started"), &Value::from(2)));
+    assert_eq!((&first["event"], &first["log_version"]), (&Value::from("started"), &Value::from(chatspec::event::LOG_VERSION)));
     assert_eq!((&last["event"], &last["exit_code"]), (&Value::from("finished"), &Value::from(0)));
     assert_eq!(last["requirements"]["LIST-1"], "pass");
-    for event in ["readings", "scenario-started", "exchange", "frame", "step", "scenario-finished"] {
+    for event in ["suite", "readings", "scenario-started", "exchange", "frame", "step", "scenario-finished"] {
         assert!(lines.iter().any(|line| line["event"] == event), "no {event} in the log");
     }
 }

@@ -117,7 +117,7 @@ async fn a_clean_chat_of_people_who_come_and_go_shows_nothing_wrong() {
     assert_eq!(code, expected(0, &log), "{shown}");
     let ledger = &measured.ledger;
     assert_eq!((ledger.due, ledger.delivered > 5_000), (ledger.delivered, true), "{shown}");
-    assert!(ledger.indeterminate > 0 && ledger.indeterminate < ledger.delivered / 10, "{shown}");
+    assert!(ledger.indeterminate < ledger.delivered / 10, "{shown}");
     // Each of the plan's messages is sent or accounted for.
     let accounted: u64 = measured.phases.iter().map(|phase| phase.sent + phase.unsent_target + phase.unsent_generator).sum();
     assert_eq!(Some(accounted), planned.messages, "{shown}");

@@ -112,7 +112,7 @@ pub async fn run(args: CheckArgs) -> Ended {
 
 /// Plays a plan and shows it on the terminal, and in the log where there is one.
 pub async fn play(plan: &Plan, verbosity: Verbosity, mut json: Option<JsonLines>) -> anyhow::Result<Verdicts> {
-    let mut terminal = Terminal::new(plan.protocol.clone(), verbosity);
+    let mut terminal = Terminal::new(verbosity);
     let mut progress = Progress::new(verbosity == Verbosity::Quiet);
     let verdicts = conformance::run(plan, interrupt().await, |event| {
         progress.event(event);

@@ -12,7 +12,7 @@ use super::target::TargetArgs;
 use super::{Usage, target};
 use crate::conformance::target::{Presence, Target, TargetSpec};
 use crate::conformance::{self, Pins, Timing};
-use crate::event::{Event, Given, Header, LOG_VERSION, Measured, TargetShown};
+use crate::event::{Event, Given, Header, Measured, TargetShown};
 use crate::known::KnownFailures;
 use crate::load::door::{Way, Ways};
 use crate::load::machine::{Machine, raise_descriptors};
@@ -152,20 +152,11 @@ impl Job {
         words.extend(goal.options.iter().chain(&self.words).cloned());
         words.extend(["--seed".into(), self.plan.seed.to_string()]);
         Header {
-            log_version: LOG_VERSION,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            command: "load".to_owned(),
             target: TargetShown { http: goal.spec.http.to_string(), ws: goal.spec.ws.to_string(), notes: goal.spec.notes.clone() },
-            protocol: target::REFERENCE_PROTOCOL.to_owned(),
-            suite: hash.to_owned(),
-            seed: self.plan.seed,
-            started: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
-            scenarios: 0,
-            repeat: 1,
-            strict: false,
             nonce: String::from_utf8_lossy(nonce).into_owned(),
             given: goal.given.clone(),
             reproduce: words.join(" "),
+            ..Header::new("load", target::REFERENCE_PROTOCOL, hash, self.plan.seed)
         }
     }
 }

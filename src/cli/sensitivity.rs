@@ -15,7 +15,7 @@ use super::target::REFERENCE_PROTOCOL;
 use super::{Ended, Usage};
 use crate::conformance::target::TargetSpec;
 use crate::conformance::{Pins, Timing};
-use crate::event::{Event, Footer, Given, Header, LOG_VERSION, TargetShown, millis};
+use crate::event::{Event, Footer, Header, SuiteShown, TargetShown, millis};
 use crate::matrix::{Kind, Subject, Summary, scenario_of, worth};
 use crate::report::jsonl::JsonLines;
 use crate::report::matrix;
@@ -84,6 +84,7 @@ pub async fn run(args: SensitivityArgs) -> Ended {
     let began = std::time::Instant::now();
     let mut log = |event: &Event| json.iter_mut().for_each(|json| json.event(event));
     log(&Event::Started(header(&setting, subjects.len())));
+    log(&Event::Suite(Box::new(SuiteShown::new(&protocol, &setting.selected))));
     let mut stdout = anstream::stdout().lock();
     let (total, mut done, mut written) = (subjects.len(), 0, Ok(()));
     let trials = sensitivity::run(&setting, &References, subjects, |trial| {
@@ -122,20 +123,10 @@ pub async fn run(args: SensitivityArgs) -> Ended {
 
 fn header(setting: &Setting, subjects: usize) -> Header {
     Header {
-        log_version: LOG_VERSION,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        command: "sensitivity".to_owned(),
         target: TargetShown { notes: vec!["the reference server, once for each fault and variant".to_owned()], ..Default::default() },
-        protocol: setting.protocol.name.clone(),
-        suite: setting.protocol.hash.clone(),
-        seed: setting.seed,
-        started: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
         scenarios: setting.selected.len() * subjects,
-        repeat: 1,
         strict: true,
-        nonce: String::new(),
-        given: Given::default(),
-        reproduce: String::new(),
+        ..Header::new("sensitivity", &setting.protocol.name, &setting.protocol.hash, setting.seed)
     }
 }
 

@@ -20,7 +20,7 @@ use rand::seq::SliceRandom;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::event::{Event, Footer, Given, Header, LOG_VERSION, millis};
+use crate::event::{Event, Footer, Given, Header, SuiteShown, millis};
 use crate::known::KnownFailures;
 use crate::reading::{Findings, Holding, all_hold};
 use crate::requirement::RequirementId;
@@ -100,6 +100,7 @@ pub async fn run(plan: &Plan, interrupt: impl Future<Output = ()>, mut emit: imp
         tokens: AtomicU64::new(1),
     });
     emit(&Event::Started(header(plan, &world)));
+    emit(&Event::Suite(Box::new(SuiteShown::new(&plan.protocol, &plan.selected))));
 
     let mut interrupted = false;
     let mut run = Run { plan, world: world.clone(), verdicts: Vec::new(), notes: Vec::new() };
@@ -140,20 +141,14 @@ pub async fn run(plan: &Plan, interrupt: impl Future<Output = ()>, mut emit: imp
 
 fn header(plan: &Plan, world: &World) -> Header {
     Header {
-        log_version: LOG_VERSION,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        command: "check".to_owned(),
         target: world.target.shown.clone(),
-        protocol: plan.protocol.name.clone(),
-        suite: plan.protocol.hash.clone(),
-        seed: plan.seed,
-        started: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
         scenarios: plan.selected.len() * plan.repeat as usize,
         repeat: plan.repeat,
         strict: plan.strict,
         nonce: world.nonce.clone(),
         given: plan.given.clone(),
         reproduce: plan.reproduce.clone(),
+        ..Header::new("check", &plan.protocol.name, &plan.protocol.hash, plan.seed)
     }
 }
 

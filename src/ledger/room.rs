@@ -496,6 +496,19 @@ mod tests {
     }
 
     #[test]
+    fn what_reaches_a_leaving_member_is_neither_due_nor_a_second_copy() {
+        let mut bench = Bench::new(3);
+        let number = bench.send(0);
+        bench.room.leaving(2, &mut bench.account);
+        // Others lack it too, so it is still kept when it comes to the one who leaves.
+        assert_eq!(bench.arrive(2, 0, number), None);
+        assert_eq!(bench.arrive(0, 0, number).map(|arrival| arrival.is_last), Some(false));
+        assert_eq!(bench.arrive(1, 0, number).map(|arrival| arrival.is_last), Some(true));
+        assert_eq!((bench.account.due, bench.account.delivered, bench.account.indeterminate), (2, 2, 1));
+        assert!(bench.account.is_clean() && bench.room.is_settled());
+    }
+
+    #[test]
     fn each_kind_of_wrong_is_counted_as_itself() {
         let check = |what: &str, play: &dyn Fn(&mut Bench), expected: &[(&'static str, u64)]| {
             let mut bench = Bench::new(3);

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use crate::event::{
-    Event, Footer, Given, Header, LOG_VERSION, Log, Measured, PhaseMeasured, PhasePlanned, Planned, Recorded, Second, TargetShown,
-};
+use crate::event::{Event, Footer, Header, Log, Measured, PhaseMeasured, PhasePlanned, Planned, Recorded, Second, TargetShown};
 use crate::ledger::Account;
 use crate::stats::{Clock, Histograms, Key, Metric, durations, encoding, record};
 
@@ -99,20 +97,11 @@ pub fn log() -> Log {
         Event::Measured(Box::new(measured)),
     ];
     let header = Header {
-        log_version: LOG_VERSION,
         version: "0.1.0".into(),
-        command: "load".into(),
         target: TargetShown { http: "http://127.0.0.1:5000".into(), ws: "ws://127.0.0.1:2333".into(), notes: Vec::new() },
-        protocol: "chatroom".into(),
-        suite: "0".into(),
-        seed: 7,
         started: "2027-01-31T00:00:00Z".into(),
-        scenarios: 0,
-        repeat: 1,
-        strict: false,
         nonce: "n0n".into(),
-        given: Given::default(),
-        reproduce: String::new(),
+        ..Header::new("load", "chatroom", "0", 7)
     };
     Log { header, events, footer: Footer::default() }
 }

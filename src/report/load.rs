@@ -62,6 +62,7 @@ impl LoadReport {
             Event::Measured(measured) => self.measured = Some((**measured).clone()),
             Event::Finished(footer) => self.footer = Some(footer.clone()),
             Event::Readings { .. }
+            | Event::Suite(_)
             | Event::ScenarioStarted { .. }
             | Event::Exchange(_)
             | Event::Frame(_)

@@ -1,5 +1,6 @@
 //! What a run looks like: one file per format, each rendered from the events alone.
 
+pub mod checked;
 pub mod compare;
 pub mod csv;
 #[cfg(test)]

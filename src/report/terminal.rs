@@ -2,16 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
-use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 
 use super::transcript::{Transcript, printable};
-use crate::event::{Event, Footer, Header};
+use crate::event::{Event, Footer, Header, SuiteShown};
 use crate::matcher::Difference;
 use crate::reading::{Fact, Held};
 use crate::requirement::{Level, Requirement, RequirementId};
-use crate::scenario::protocol::Protocol;
 use crate::verdict::{CountsAs, Failure, KnownState, KnownVerdict, NearMiss, Outcome, ScenarioVerdict};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +22,7 @@ pub enum Verbosity {
 /// Collects the events of a run and renders them at its end.
 #[derive(Debug)]
 pub struct Terminal {
-    protocol: Arc<Protocol>,
+    suite: SuiteShown,
     verbosity: Verbosity,
     header: Option<Header>,
     readings: BTreeMap<String, Held>,
@@ -45,9 +43,9 @@ const GREEN: Style = AnsiColor::Green.on_default().bold();
 const SHOWN: usize = 2;
 
 impl Terminal {
-    pub fn new(protocol: Arc<Protocol>, verbosity: Verbosity) -> Self {
+    pub fn new(verbosity: Verbosity) -> Self {
         Self {
-            protocol,
+            suite: SuiteShown::default(),
             verbosity,
             header: None,
             readings: BTreeMap::new(),
@@ -62,6 +60,7 @@ impl Terminal {
     pub fn event(&mut self, event: &Event) {
         match event {
             Event::Started(header) => self.header = Some(header.clone()),
+            Event::Suite(suite) => self.suite.clone_from(suite),
             Event::Readings { readings, facts, fences, .. } => {
                 self.readings.clone_from(readings);
                 self.facts.clone_from(facts);
@@ -139,17 +138,17 @@ impl Terminal {
                 Held::NotApplicable { why } => writeln!(out, "  {id:<16} {DIM}doesn't arise: {}{DIM:#}", printable(why))?,
             }
         }
-        for plan in &self.protocol.facts {
-            let shown = match self.facts.get(&plan.id) {
+        for (id, title) in &self.suite.facts {
+            let shown = match self.facts.get(id) {
                 Some(Fact::Number(number)) => number.to_string(),
                 Some(Fact::Above(number)) => format!("{number} or more"),
                 Some(Fact::Unknown { why, blocked_by }) => {
-                    unknown.entry(obstacle(blocked_by, Some(why))).or_default().push(&plan.id);
+                    unknown.entry(obstacle(blocked_by, Some(why))).or_default().push(id);
                     continue;
                 }
                 Some(Fact::Truth(_)) | None => continue,
             };
-            writeln!(out, "  {:<16} {shown}  {DIM}({}){DIM:#}", plan.id, plan.title)?;
+            writeln!(out, "  {:<16} {shown}  {DIM}({}){DIM:#}", id, title)?;
         }
         for (why, ids) in unknown {
             writeln!(out, "  {YELLOW}not found out{YELLOW:#}: {} ({})", ids.join(", "), printable(&why))?;
@@ -197,10 +196,10 @@ impl Terminal {
     }
 
     fn violations(&self, out: &mut dyn Write, header: &Header, footer: &Footer) -> io::Result<()> {
-        let registry = &self.protocol.declarations.registry;
-        let mut broken: Vec<&Requirement> = registry
+        let mut broken: Vec<&Requirement> = self
+            .suite
             .requirements
-            .values()
+            .iter()
             .filter(|requirement| matches!(footer.requirements.get(&requirement.id), Some(Outcome::Fail | Outcome::Error)))
             .collect();
         broken.sort_by_key(|requirement| requirement.level);
@@ -262,7 +261,7 @@ impl Terminal {
     }
 
     fn failure(&self, out: &mut dyn Write, header: &Header, verdict: &ScenarioVerdict) -> io::Result<()> {
-        let title = self.protocol.scenarios.iter().find(|scenario| scenario.id == verdict.scenario).map_or("", |scenario| &scenario.title);
+        let title = self.suite.scenario(&verdict.scenario).map_or("", |scenario| &scenario.title);
         writeln!(out, "\n  {BOLD}{}{BOLD:#}: {title}", verdict.scenario)?;
         let Some(failure) = &verdict.failure else {
             return writeln!(out, "    {}", verdict.why.as_deref().unwrap_or_default());
@@ -352,7 +351,7 @@ impl Terminal {
             }
             writeln!(out, "\n{style}{title}{style:#}")?;
             for (why, mut ids) in reasons {
-                ids.sort_by_key(|id| self.protocol.declarations.registry.requirements.get_index_of(*id));
+                ids.sort_by_key(|id| self.suite.requirements.iter().position(|requirement| requirement.id == **id));
                 let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
                 writeln!(out, "  {}: {}", ids.join(" "), printable(&why))?;
             }
@@ -363,9 +362,8 @@ impl Terminal {
     /// What is worth knowing and never wrong: INFO requirements, and verdicts with a reservation.
     fn notes(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut notes: BTreeMap<String, usize> = BTreeMap::new();
-        let registry = &self.protocol.declarations.registry;
         for verdict in &self.verdicts {
-            let informs = verdict.requirements.iter().any(|(id, outcome)| *outcome == Outcome::Fail && registry.level(id) == Level::Info);
+            let informs = verdict.requirements.iter().any(|(id, outcome)| *outcome == Outcome::Fail && self.suite.level(id) == Level::Info);
             if let (true, Some(failure)) = (informs, &verdict.failure) {
                 let ids: Vec<&str> = failure.requirements.iter().map(RequirementId::as_str).collect();
                 *notes.entry(format!("{}: {}", ids.join(" "), failure.summary)).or_default() += 1;
@@ -390,7 +388,7 @@ impl Terminal {
     /// One line for each group of requirements.
     fn table(&self, out: &mut dyn Write, footer: &Footer) -> io::Result<()> {
         let mut groups: Vec<(String, Vec<(String, Outcome)>)> = Vec::new();
-        for id in self.protocol.declarations.registry.requirements.keys() {
+        for id in self.suite.requirements.iter().map(|requirement| &requirement.id) {
             let Some(outcome) = footer.requirements.get(id) else {
                 continue;
             };

@@ -1,6 +1,8 @@
 //! What several test binaries share: servers to check, and runs of the engine and the binary.
 #![allow(dead_code)]
 
+pub mod streams;
+
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
