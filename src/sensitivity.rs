@@ -118,12 +118,12 @@ async fn trial(setting: &Setting, laboratory: &impl Laboratory, subject: Subject
     Trial { subject, judgement, fired, violated, untested, troubles, took_ms: millis(began.elapsed()) }
 }
 
-/// All selected scenarios; but those that must run alone, and so take long, only where they could report the fault.
+/// All selected scenarios; but those that come after the rest, and so take long, only where they could report the fault.
 fn worth_playing(setting: &Setting, subject: &Subject) -> Vec<usize> {
     let Kind::Fault { requirement, implies } = &subject.kind else {
         return setting.selected.clone();
     };
     let concerned = |id: &RequirementId| id == requirement || implies.contains(id);
-    let worth = |scenario: &Scenario| scenario.turn != Turn::Alone || scenario.proves().iter().any(concerned);
+    let worth = |scenario: &Scenario| !matches!(scenario.turn, Turn::Late | Turn::Alone) || scenario.proves().iter().any(concerned);
     setting.selected.iter().copied().filter(|index| worth(&setting.protocol.scenarios[*index])).collect()
 }

@@ -1,6 +1,7 @@
 //! How this server is made to behave differently from its plain self: wrongly, by a [fault](crate::fault), or oddly, by
-//! a [variant](crate::variant). The plain server meets a deviation in six places: when it starts
-//! ([`Deviation::start`]), between two connections that it accepts ([`Deviation::pause_after_accepting`]), in the hub, which lets one wait before an event ([`Deviation::arrive`]) and decide or change
+//! a [variant](crate::variant). The plain server meets a deviation in seven places: when it starts
+//! ([`Deviation::start`]), between two connections that it accepts ([`Deviation::pause_after_accepting`]), before it serves
+//! one ([`Deviation::admit`]), in the hub, which lets one wait before an event ([`Deviation::arrive`]) and decide or change
 //! what comes of it ([`Deviation::before`], [`Deviation::after`]), around the HTTP listener's router, and under the
 //! WebSocket listener's streams.
 
@@ -20,9 +21,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::net::TcpStream;
 
 /// A deviation that may take its time: an outcome in place of the plain one, or none.
 pub type Waiting<'a> = Pin<Box<dyn Future<Output = Option<Outcome>> + Send + 'a>>;
+
+/// A deviation that may take its time: whether a connection is served.
+pub type Admission<'a> = Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+
+/// Which of the listeners a connection has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    Http,
+    WebSocket,
+}
 
 /// A deliberate deviation. Every method's default is to do nothing, which is what the plain server does.
 pub trait Deviation: Send + Sync {
@@ -32,6 +44,12 @@ pub trait Deviation: Send + Sync {
     /// After the WebSocket listener has accepted a connection: how long it waits before it accepts the next.
     fn pause_after_accepting(&self, _active: &Active) -> Option<Duration> {
         None
+    }
+
+    /// Before a connection that was accepted is served: it may take its time, look at what the client sends first, answer in
+    /// the server's place, and keep it from being served.
+    fn admit<'a>(&'a self, _active: &'a Active, _door: Door, _stream: &'a mut TcpStream) -> Admission<'a> {
+        Box::pin(ready(true))
     }
 
     /// Before an event is dealt with and with no lock held: it may wait, and it may decide the outcome.
@@ -92,6 +110,10 @@ impl Active {
 
     pub(crate) fn pause_after_accepting(&self) -> Option<Duration> {
         self.deviation.pause_after_accepting(self)
+    }
+
+    pub(crate) fn admit<'a>(&'a self, door: Door, stream: &'a mut TcpStream) -> Admission<'a> {
+        self.deviation.admit(self, door, stream)
     }
 
     pub(crate) fn arrive<'a>(&'a self, hub: &'a Arc<Hub>, event: &'a Event<'a>) -> Waiting<'a> {

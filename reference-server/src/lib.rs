@@ -33,13 +33,13 @@ pub use fault::Fault;
 pub use limits::Limits;
 pub use reading::Readings;
 
-use deviation::Active;
+use deviation::{Active, Door};
 use hub::Hub;
 use state::State;
 use std::future::Future;
 use std::sync::Arc;
 use thiserror::Error;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tracing::info;
 
@@ -115,10 +115,19 @@ pub async fn serve(
     }
 
     let serve_http = listener::run(http, limits.connections, limits.goodbye, stopped.clone(), |stream| {
-        (http::serve(stream, router.clone(), limits.clone(), stopped.clone()), None)
+        let serve = {
+            let (router, limits, stopped) = (router.clone(), limits.clone(), stopped.clone());
+            |stream| http::serve(stream, router, limits, stopped)
+        };
+        (if_admitted(hub.deviation.clone(), Door::Http, stream, serve), None)
     });
     let serve_ws = listener::run(ws, limits.connections, limits.goodbye, stopped.clone(), |stream| {
-        (websocket::serve(stream, Arc::clone(&hub)), hub.deviation.as_ref().and_then(Active::pause_after_accepting))
+        let pause = hub.deviation.as_ref().and_then(Active::pause_after_accepting);
+        let serve = {
+            let hub = Arc::clone(&hub);
+            |stream| websocket::serve(stream, hub)
+        };
+        (if_admitted(hub.deviation.clone(), Door::WebSocket, stream, serve), pause)
     });
     let stop_both = async {
         shutdown.await;
@@ -128,6 +137,21 @@ pub async fn serve(
     };
     tokio::join!(serve_http, serve_ws, stop_both);
     Ok(())
+}
+
+/// Serves a connection, unless the deviation that is in use, if one is, keeps it out.
+async fn if_admitted<Served: Future<Output = ()>>(
+    deviation: Option<Active>,
+    door: Door,
+    mut stream: TcpStream,
+    serve: impl FnOnce(TcpStream) -> Served,
+) {
+    if let Some(deviation) = deviation
+        && !deviation.admit(door, &mut stream).await
+    {
+        return;
+    }
+    serve(stream).await;
 }
 
 /// Compiles the example in the README.

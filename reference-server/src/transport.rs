@@ -39,6 +39,9 @@ impl RawFrame {
 pub trait FrameFilter: Send {
     /// The frame as it shall go on, possibly changed, or none to drop it.
     fn frame(&mut self, frame: RawFrame) -> Option<RawFrame>;
+
+    /// After each read: how many bytes of a frame that isn't whole have come, and whether the stream has ended there.
+    fn rest(&mut self, _bytes: usize, _has_ended: bool) {}
 }
 
 /// Sees every frame of one connection that the server writes.
@@ -197,12 +200,14 @@ impl AsyncRead for Transport {
         while filter.filtered.is_empty() {
             let mut chunk = [0; 4096];
             let mut read = ReadBuf::new(&mut chunk);
-            ready!(Pin::new(&mut *stream).poll_read(context, &mut read))?;
-            if read.filled().is_empty() {
-                return Poll::Ready(Ok(()));
+            let outcome = ready!(Pin::new(&mut *stream).poll_read(context, &mut read));
+            if outcome.is_err() || read.filled().is_empty() {
+                filter.filter.rest(filter.raw.len(), true);
+                return Poll::Ready(outcome);
             }
             filter.raw.extend(read.filled());
             filter.run();
+            filter.filter.rest(filter.raw.len(), false);
         }
         let count = filter.filtered.len().min(buffer.remaining());
         buffer.put_slice(&filter.filtered[..count]);

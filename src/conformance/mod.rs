@@ -194,7 +194,9 @@ impl Run<'_> {
         });
         let ground = self.ground(&probed, &presence, deadline);
         self.play_turn(Turn::Early, &ground, 1).await;
-        self.play_turn(Turn::Any, &ground, self.plan.jobs.unwrap_or_else(|| jobs_for(presence.pace))).await;
+        let jobs = self.plan.jobs.unwrap_or_else(|| jobs_for(presence.pace));
+        self.play_turn(Turn::Any, &ground, jobs).await;
+        self.play_turn(Turn::Late, &ground, jobs).await;
         self.play_turn(Turn::Alone, &ground, 1).await;
         if self.verdicts.iter().any(|verdict| verdict.unplayed) {
             let limit = humantime::format_duration(self.plan.timing.max_time);

@@ -221,6 +221,8 @@ pub enum Turn {
     /// Together with others.
     #[default]
     Any,
+    /// After most others, together with others of its kind: what may keep a target from serving anybody for a while.
+    Late,
     /// At the end, and while no other scenario is.
     Alone,
 }

@@ -79,6 +79,12 @@ pub fn cut(site: &Site<'_>, connection: ConnectionId) -> Option<Outcome> {
     silence()
 }
 
+/// Every connection ends abruptly.
+pub fn cut_all(site: &Site<'_>) -> Option<Outcome> {
+    site.outboxes.keys().for_each(|connection| site.cut(*connection));
+    silence()
+}
+
 /// An `error` packet with any text.
 pub fn error(to: ConnectionId, text: &str) -> Option<Outcome> {
     let packet = serde_json::json!({"type": "error", "data": {"user_name": "", "room_name": "", "msg": text}});

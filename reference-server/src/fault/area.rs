@@ -2,6 +2,7 @@
 
 pub mod create;
 pub mod departure;
+pub mod door;
 pub mod entry;
 pub mod error;
 pub mod frame;

@@ -39,6 +39,7 @@ static AREAS: &[&[Spec]] = &[
     area::error::SPECS,
     area::noise::SPECS,
     area::frame::SPECS,
+    area::door::SPECS,
     area::robust::SPECS,
 ];
 

@@ -209,6 +209,48 @@ pub const SPECS: &[Spec] = &[
             site.state.join(from, &packet).ok().map(Into::into)
         })
     }),
+    spec("full-room-overheard", "JOIN-5", &["MSG-3"], "who is kept out of a full room hears its messages all the same", || {
+        let kept_out: Mutex<HashSet<(String, ConnectionId)>> = Mutex::default();
+        after(move |site, event, outcome| {
+            let mut kept_out = kept_out.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((from, packet)) = packet(site, event, Kind::Join)
+                && sent(outcome, is_error).next().is_some()
+                && site.state.room(&packet.room_name).is_some_and(|room| room.taken() >= site.state.capacity)
+            {
+                kept_out.insert((packet.room_name, from));
+            }
+            let mut overheard = false;
+            for delivery in &mut outcome.deliveries {
+                let message = carried(delivery);
+                if is_msg(&message) {
+                    let room = field(&message, "room_name");
+                    let more = kept_out.iter().filter(|(name, who)| name == room && !delivery.to.contains(who)).map(|(_, who)| *who);
+                    let before = delivery.to.len();
+                    delivery.to.extend(more.collect::<Vec<_>>());
+                    overheard |= delivery.to.len() > before;
+                }
+            }
+            overheard
+        })
+    }),
+    spec(
+        "hundredth-place-stays-taken",
+        "LIFE-2",
+        &[],
+        "the hundredth HTTP leave of a room, and each hundredth after it, frees no place",
+        || {
+            let leaves: Mutex<HashMap<String, u64>> = Mutex::default();
+            after(move |site, event, outcome| {
+                let Some((room, user)) = answered(event, outcome, LEFT) else { return false };
+                let mut leaves = leaves.lock().unwrap_or_else(PoisonError::into_inner);
+                let count = leaves.entry(room.to_owned()).or_default();
+                *count += 1;
+                let Some(room) = site.state.room_mut(room).filter(|_| count.is_multiple_of(100)) else { return false };
+                room.take_place(user);
+                true
+            })
+        },
+    ),
     spec(
         "rejoin-takes-another-place",
         "LIFE-2",

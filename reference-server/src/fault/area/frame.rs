@@ -1,11 +1,15 @@
 //! Faults of the WebSocket transport itself.
 
-use crate::deviation::Active;
-use crate::deviation::Deviation;
+use crate::deviation::look::cut_all;
+use crate::deviation::{Active, Deviation, Site, Waiting};
+use crate::event::{Event, Outcome};
 use crate::fault::registry::{Spec, spec};
+use crate::hub::Hub;
 use crate::room::ConnectionId;
 use crate::transport::{CLOSE, FrameFilter, RawFrame};
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
@@ -69,6 +73,12 @@ pub const SPECS: &[Spec] = &[
     }),
     spec("reserved-bits-accepted", "ROB-18", &[], "frames with a reserved bit are read as though they had none", || {
         frames(|frame| Some(RawFrame { head: frame.head & !RESERVED, ..frame }))
+    }),
+    spec("cut-off-frame-crashes", "ROB-17", &[], "a connection that ends within a frame ends every other", || {
+        Arc::new(Unfinished { state: Arc::default(), react: React::Crash })
+    }),
+    spec("unfinished-frame-stalls", "ROB-17", &[], "while a frame hasn't come whole, nobody's packets are dealt with", || {
+        Arc::new(Unfinished { state: Arc::default(), react: React::Stall })
     }),
 ];
 
@@ -141,4 +151,94 @@ impl FrameFilter for Fragments {
 
 fn frames(change: Change) -> Arc<dyn Deviation> {
     Arc::new(Frames(change))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum React {
+    Crash,
+    Stall,
+}
+
+/// Doesn't stand up to frames of which a part is missing.
+struct Unfinished {
+    state: Arc<Mutex<Parts>>,
+    react: React,
+}
+
+/// The connections on which a part of a frame has come.
+#[derive(Default)]
+struct Parts {
+    open: HashSet<ConnectionId>,
+    /// Those that ended there.
+    cut_off: HashSet<ConnectionId>,
+}
+
+struct Watch {
+    state: Arc<Mutex<Parts>>,
+    connection: ConnectionId,
+}
+
+/// A frame comes in several pieces now and then, and the rest is there a moment later.
+const MOMENT: Duration = Duration::from_millis(20);
+
+impl Unfinished {
+    fn parts(&self) -> MutexGuard<'_, Parts> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.react == React::Stall && !self.parts().open.is_empty()
+    }
+}
+
+impl Deviation for Unfinished {
+    fn filter(&self, _fault: &Active, connection: ConnectionId) -> Option<Box<dyn FrameFilter>> {
+        Some(Box::new(Watch { state: self.state.clone(), connection }))
+    }
+
+    fn arrive<'a>(&'a self, _hub: &'a Arc<Hub>, fault: &'a Active, event: &'a Event<'a>) -> Waiting<'a> {
+        Box::pin(async move {
+            if !matches!(event, Event::Text(..)) || !self.is_stalled() {
+                return None;
+            }
+            tokio::time::sleep(MOMENT).await;
+            if self.is_stalled() {
+                fault.fire();
+            }
+            while self.is_stalled() {
+                tokio::time::sleep(MOMENT).await;
+            }
+            None
+        })
+    }
+
+    fn before(&self, site: &mut Site<'_>, event: &Event<'_>) -> Option<Outcome> {
+        let Event::Gone(connection) = event else { return None };
+        if self.parts().cut_off.remove(connection) && self.react == React::Crash {
+            site.fire();
+            cut_all(site);
+        }
+        None
+    }
+}
+
+impl FrameFilter for Watch {
+    fn frame(&mut self, frame: RawFrame) -> Option<RawFrame> {
+        Some(frame)
+    }
+
+    fn rest(&mut self, bytes: usize, has_ended: bool) {
+        let mut parts = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.open.remove(&self.connection);
+        if bytes > 0 {
+            let connections = if has_ended { &mut parts.cut_off } else { &mut parts.open };
+            connections.insert(self.connection);
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.rest(0, true);
+    }
 }

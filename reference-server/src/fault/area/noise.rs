@@ -1,7 +1,7 @@
 //! Faults with what no honest client sends: text that isn't JSON, wrong types, binary messages.
 
 use crate::deviation::Site;
-use crate::deviation::look::{cut, error, json, silence};
+use crate::deviation::look::{cut, cut_all, error, json, silence};
 use crate::deviation::{Deviation, before};
 use crate::event::{Event, Outcome};
 use crate::fault::registry::{Spec, spec};
@@ -87,11 +87,6 @@ fn reaction(site: &Site<'_>, from: ConnectionId, react: React) -> Option<Outcome
         React::CutAll => cut_all(site),
         React::Say(text) => error(from, text),
     }
-}
-
-fn cut_all(site: &Site<'_>) -> Option<Outcome> {
-    site.outboxes.keys().for_each(|connection| site.cut(*connection));
-    silence()
 }
 
 fn parsed(text: &str) -> Option<Value> {
