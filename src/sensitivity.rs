@@ -52,17 +52,33 @@ pub struct Setting {
     pub seed: u64,
 }
 
-/// Tries all subjects. Each trial is told to `tell` as it ends, and all are returned in the order of the subjects.
-pub async fn run(setting: &Setting, laboratory: &impl Laboratory, subjects: Vec<Subject>, mut tell: impl FnMut(&Trial)) -> Vec<Trial> {
+/// Tries all subjects. Each trial is told to `tell` as it ends, and all are returned in the order of the subjects, with whether
+/// all came to their end: when `interrupt` comes, those that hadn't are given up, and their servers end.
+pub async fn run(
+    setting: &Setting,
+    laboratory: &impl Laboratory,
+    subjects: Vec<Subject>,
+    interrupt: impl Future<Output = ()>,
+    mut tell: impl FnMut(&Trial),
+) -> (Vec<Trial>, bool) {
+    tokio::pin!(interrupt);
     let trials = subjects.into_iter().enumerate().map(|(place, subject)| async move { (place, trial(setting, laboratory, subject).await) });
     let mut trying = futures_util::stream::iter(trials).buffer_unordered(setting.at_once.max(1));
     let mut done = Vec::new();
-    while let Some((place, trial)) = trying.next().await {
-        tell(&trial);
-        done.push((place, trial));
-    }
+    let is_whole = loop {
+        tokio::select! {
+            tried = trying.next() => match tried {
+                Some((place, trial)) => {
+                    tell(&trial);
+                    done.push((place, trial));
+                }
+                None => break true,
+            },
+            () = &mut interrupt => break false,
+        }
+    };
     done.sort_by_key(|(place, _)| *place);
-    done.into_iter().map(|(_, trial)| trial).collect()
+    (done.into_iter().map(|(_, trial)| trial).collect(), is_whole)
 }
 
 async fn trial(setting: &Setting, laboratory: &impl Laboratory, subject: Subject) -> Trial {

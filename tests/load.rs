@@ -57,6 +57,22 @@ async fn finds(dose: &str, wrong: &'static str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_percentile_that_cannot_be_met_any_more_ends_the_run() {
+    let server = reference(places(None)).await;
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("load.jsonl");
+    let shape =
+        ["--clients", "40", "--rooms", "4", "--rate", "300/s", "--phase", "steady:10m", "--threshold", "deliver.p50{phase=steady} < 1us"];
+    let target = ["load", "--http", &server.http, "--ws", &server.ws, "--json", path.to_str().expect("a path of text")];
+    let (code, stdout, stderr) = chatspec_off_the_runtime(&[&target[..], &shape].concat()).await;
+    let log = read(path.to_str().expect("a path of text"));
+    let (_, measured) = log.load().expect("a load's log");
+    assert_eq!(code, expected(1, &log), "{stdout}{stderr}");
+    let verdicts: Vec<_> = measured.thresholds.iter().filter(|verdict| verdict.aborted).map(|verdict| verdict.threshold.as_str()).collect();
+    assert_eq!(verdicts, ["deliver.p50{phase=steady} < 1us"], "{stdout}{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn dropped_messages_are_counted() {
     finds("load-drop=1/101", "lost").await;
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use globset::Glob;
 use reference_server::{DEFAULT_CAPACITY, fault, variant};
 
+use super::interrupt::interrupt;
 use super::own_server::OwnServer;
 use super::suite::SuiteArgs;
 use super::target::REFERENCE_PROTOCOL;
@@ -21,7 +21,7 @@ use crate::report::jsonl::JsonLines;
 use crate::report::matrix;
 use crate::requirement::RequirementId;
 use crate::scenario::protocol::Protocol;
-use crate::scenario::select::select;
+use crate::scenario::select::{Selector, select};
 use crate::scenario::source::suggest;
 use crate::sensitivity::{self, Laboratory, Server, Setting};
 use crate::verdict::Conclusion;
@@ -87,7 +87,7 @@ pub async fn run(args: SensitivityArgs) -> Ended {
     log(&Event::Suite(Box::new(SuiteShown::new(&protocol, &setting.selected))));
     let mut stdout = anstream::stdout().lock();
     let (total, mut done, mut written) = (subjects.len(), 0, Ok(()));
-    let trials = sensitivity::run(&setting, &References, subjects, |trial| {
+    let (trials, is_whole) = sensitivity::run(&setting, &References, subjects, interrupt().await, |trial| {
         done += 1;
         log(&Event::Tried(Box::new(trial.clone())));
         if !args.quiet || !trial.judgement.is_good() {
@@ -98,10 +98,11 @@ pub async fn run(args: SensitivityArgs) -> Ended {
     })
     .await;
     written?;
-    let worth = if whole { worth(&trials, &scenarios(&protocol)) } else { Vec::new() };
+    let worth = if whole && is_whole { worth(&trials, &scenarios(&protocol)) } else { Vec::new() };
     let summary = Summary::new(&trials, worth);
     matrix::summary(&mut stdout, &summary)?;
     let conclusion = match summary.failed {
+        _ if !is_whole => Conclusion::Interrupted,
         0 if summary.is_good() => Conclusion::Conforms,
         0 => Conclusion::Violated,
         _ => Conclusion::Internal,
@@ -109,11 +110,15 @@ pub async fn run(args: SensitivityArgs) -> Ended {
     log(&Event::Finished(Footer {
         at_ms: millis(began.elapsed()),
         exit_code: conclusion.exit_code(),
+        interrupted: !is_whole,
         matrix: Some(summary.clone()),
         ..Footer::default()
     }));
     if let Some(json) = json {
         json.finish()?;
+    }
+    if !is_whole {
+        anstream::eprintln!("The run was interrupted: {} of {total} servers were tried.", trials.len());
     }
     if let Some(path) = &args.markdown {
         std::fs::write(path, matrix::markdown(&trials, &summary))?;
@@ -157,15 +162,15 @@ fn chosen(names: &[String]) -> anyhow::Result<Vec<Subject>> {
     let all = all();
     let mut chosen = vec![names.is_empty(); all.len()];
     for name in names {
-        let glob = Glob::new(name).map_err(|error| Usage(format!("`{name}`: {error}")))?.compile_matcher();
+        let selector = Selector::new(name).map_err(|error| Usage(error.to_string()))?;
         let mut found = false;
         for (subject, chosen) in all.iter().zip(&mut chosen) {
             let by_kind = match &subject.kind {
                 Kind::Plain => false,
                 Kind::Variant => name == "variants",
-                Kind::Fault { requirement, .. } => name == "faults" || requirement.as_str() == name,
+                Kind::Fault { requirement, .. } => name == "faults" || selector.fits(requirement.as_str()),
             };
-            if by_kind || subject.name == *name || glob.is_match(&subject.name) {
+            if by_kind || selector.fits(&subject.name) {
                 (*chosen, found) = (true, true);
             }
         }

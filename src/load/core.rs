@@ -156,7 +156,6 @@ pub struct Core {
     pub recorder: Recorder,
     pub account: Account,
     errors: BTreeMap<(Metric, Blame, String), (u64, u64)>,
-    pub error_total: u64,
     pub phases: Vec<PhaseCounts>,
     phase: u16,
     pub tasks: VecDeque<Task>,
@@ -242,7 +241,6 @@ impl Core {
             recorder,
             account: Account::default(),
             errors: BTreeMap::new(),
-            error_total: 0,
             phase: 0,
             tasks: VecDeque::new(),
             output: Vec::new(),
@@ -289,7 +287,6 @@ impl Core {
     }
 
     fn error(&mut self, doing: Metric, blame: Blame, what: &str, now: u64) {
-        self.error_total += 1;
         let mut what: String = what.chars().take(200).collect();
         let full = self.errors.len() >= ERRORS;
         if full && !self.errors.contains_key(&(doing, blame, what.clone())) {

@@ -65,20 +65,20 @@ impl Recorder {
     }
 
     /// All of them, by key.
-    pub fn histograms(self) -> Histograms {
+    pub fn histograms(&self) -> Histograms {
         let mut all = Histograms::default();
-        let mut cells = self.cells.into_iter();
+        let mut cells = self.cells.iter();
         for metric in Metric::ALL {
             for clock in [Clock::Intended, Clock::Service] {
                 for phase in &self.phases {
                     for size in &self.sizes {
-                        let Some(histogram) = cells.next().flatten() else { continue };
+                        let Some(histogram) = cells.next().and_then(Option::as_ref) else { continue };
                         let key = |clock| Key { metric, clock, phase: phase.clone(), size: *size };
                         let message = matches!(metric, Metric::Echo | Metric::Deliver | Metric::First | Metric::Last);
                         if self.closed && message {
-                            all.0.insert(key(Clock::Service), (*histogram).clone());
+                            all.0.insert(key(Clock::Service), (**histogram).clone());
                         }
-                        all.0.insert(key(clock), *histogram);
+                        all.0.insert(key(clock), (**histogram).clone());
                     }
                 }
             }

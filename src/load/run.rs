@@ -17,7 +17,7 @@ use super::health::{HealthInput, judge};
 use super::merge::conclusion;
 use super::plan::Plan;
 use super::sampler::{Sampler, Usage};
-use super::slice::{Order, Passed, Result as SliceResult, Slice};
+use super::slice::{Order, Passed, Result as SliceResult, Slice, Told};
 use super::threshold::{Threshold, ThresholdInput};
 use crate::event::{ErrorCount, Event, Footer, Header, Measured, PhaseMeasured, Planned, Recorded, Second, ThresholdVerdict, millis};
 use crate::ledger::Account;
@@ -67,12 +67,6 @@ pub enum LoadError {
     Slice { slice: usize, source: io::Error },
     #[error("slice {0} ended by a fault of its own")]
     Panic(usize),
-}
-
-/// What is told by the threads.
-enum Told {
-    Passed(Box<Passed>),
-    Ended(usize, Box<io::Result<SliceResult>>),
 }
 
 /// Carries out a load. Every event goes to `tell`, in order, the header first and the footer last.
@@ -152,7 +146,6 @@ fn begin(setting: &Setting, stop: &Arc<AtomicBool>, told: &mpsc::UnboundedSender
     let mut ready = Vec::new();
     for (index, (poll, done)) in polls.into_iter().zip(receivers).enumerate() {
         let place = shard * setting.threads + index as u32;
-        let (seconds, mut passing) = mpsc::unbounded_channel::<Passed>();
         let order = Order {
             plan: setting.plan.clone(),
             index,
@@ -163,11 +156,12 @@ fn begin(setting: &Setting, stop: &Arc<AtomicBool>, told: &mpsc::UnboundedSender
             errands: door.errands.clone(),
             done,
             stop: stop.clone(),
-            seconds,
+            told: told.clone(),
+            tells_histograms: setting.abort && setting.thresholds.iter().any(Threshold::needs_histograms),
         };
         let (prepared, wait) = std_mpsc::channel::<()>();
         let (starts, start) = std_mpsc::channel::<Instant>();
-        let told_end = told.clone();
+        let told = told.clone();
         std::thread::Builder::new().name(format!("load-{index}")).spawn(move || {
             let slice = Slice::new(order, poll);
             let _ = prepared.send(());
@@ -177,14 +171,8 @@ fn begin(setting: &Setting, stop: &Arc<AtomicBool>, told: &mpsc::UnboundedSender
                 // Another slice could not be set up.
                 (Ok(_), Err(_)) => return,
             };
-            let _ = told_end.send(Told::Ended(index, Box::new(result)));
+            let _ = told.send(Told::Ended(index, Box::new(result)));
         })?;
-        let told = told.clone();
-        tokio::spawn(async move {
-            while let Some(passed) = passing.recv().await {
-                let _ = told.send(Told::Passed(Box::new(passed)));
-            }
-        });
         ready.push((wait, starts));
     }
     for (wait, _) in &ready {
@@ -207,6 +195,8 @@ struct Sum<'a> {
     /// What each slice told last: the sums of counts.
     last: Vec<Option<Counts>>,
     before: Counts,
+    /// What each slice told last of its histograms and errors.
+    known: Vec<(Histograms, Vec<ErrorCount>)>,
     results: Vec<Option<SliceResult>>,
     usage: Usage,
     busy: Vec<f32>,
@@ -254,6 +244,22 @@ impl PhaseCounts {
     }
 }
 
+/// Errors of several slices, those of one kind as one, the most frequent first.
+fn together<'e>(all: impl Iterator<Item = &'e ErrorCount>) -> Vec<ErrorCount> {
+    let mut errors = Vec::<ErrorCount>::new();
+    for error in all {
+        match errors.iter_mut().find(|known| (&known.doing, known.blame, &known.what) == (&error.doing, error.blame, &error.what)) {
+            Some(known) => {
+                known.count += error.count;
+                known.first_ms = known.first_ms.min(error.first_ms);
+            }
+            None => errors.push(error.clone()),
+        }
+    }
+    errors.sort_by_key(|error| std::cmp::Reverse(error.count));
+    errors
+}
+
 impl<'a> Sum<'a> {
     fn new(setting: &'a Setting) -> Self {
         let slices = setting.threads as usize;
@@ -263,6 +269,7 @@ impl<'a> Sum<'a> {
             next: 0,
             last: vec![None; slices],
             before: Counts::default(),
+            known: vec![Default::default(); slices],
             results: (0..slices).map(|_| None).collect(),
             usage: Usage::default(),
             busy: Vec::new(),
@@ -307,10 +314,11 @@ impl<'a> Sum<'a> {
             self.last[passed.slice] = Some(Counts {
                 phases: passed.phases,
                 account: passed.account,
-                errors: passed.errors,
+                errors: passed.errors.iter().map(|error| error.count).sum(),
                 connected: passed.connected,
                 joined: passed.joined,
             });
+            self.known[passed.slice] = (passed.histograms, passed.errors);
         }
         let mut now = Counts::default();
         for counts in self.last.iter().flatten() {
@@ -341,17 +349,18 @@ impl<'a> Sum<'a> {
         })
     }
 
-    /// The first threshold that is broken whatever still comes. Only what each second tells is known yet: counts, not percentiles.
+    /// The first threshold that is broken whatever still comes.
     fn hopeless(&self, elapsed: Duration) -> Option<ThresholdVerdict> {
-        let histograms = Histograms::default();
+        let mut histograms = Histograms::default();
+        self.known.iter().for_each(|(part, _)| histograms.merge(part));
+        let errors = together(self.known.iter().flat_map(|(_, errors)| errors));
         let phases = self.phases(&self.before);
         let input = ThresholdInput {
             planned: &self.setting.planned,
             histograms: std::borrow::Cow::Borrowed(&histograms),
             phases: &phases,
             ledger: &self.before.account,
-            // Whose doing they are is known at the end.
-            errors: &[],
+            errors: &errors,
         };
         self.setting.thresholds.iter().find_map(|threshold| threshold.hopeless(&input, elapsed, GRACE))
     }
@@ -381,23 +390,14 @@ impl<'a> Sum<'a> {
     }
 
     fn measured(&mut self, aborted: Option<ThresholdVerdict>) -> Measured {
-        let (mut histograms, mut counts, mut errors) = (Histograms::default(), Counts::default(), Vec::<ErrorCount>::new());
+        let (mut histograms, mut counts) = (Histograms::default(), Counts::default());
         let mut loop_lags = Vec::new();
         for result in self.results.iter().flatten() {
             histograms.merge(&result.histograms);
             counts.add(&Counts { phases: result.phases.clone(), account: result.account.clone(), ..Counts::default() });
-            for error in &result.errors {
-                match errors.iter_mut().find(|known| (&known.doing, known.blame, &known.what) == (&error.doing, error.blame, &error.what)) {
-                    Some(known) => {
-                        known.count += error.count;
-                        known.first_ms = known.first_ms.min(error.first_ms);
-                    }
-                    None => errors.push(error.clone()),
-                }
-            }
             loop_lags.push(result.loop_lags.clone());
         }
-        errors.sort_by_key(|error| std::cmp::Reverse(error.count));
+        let errors = together(self.results.iter().flatten().flat_map(|result| &result.errors));
         let phases = self.phases(&counts);
         let counting = || phases.iter().zip(&self.setting.plan.phases).filter(|(_, phase)| phase.counts).map(|(measured, _)| measured);
         let total = |part: fn(&PhaseMeasured) -> u64| counting().map(part).sum::<u64>();

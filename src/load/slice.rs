@@ -60,8 +60,17 @@ pub struct Order {
     pub errands: UnboundedSender<Errand>,
     pub done: mpsc::Receiver<Done>,
     pub stop: Arc<AtomicBool>,
-    /// Told once a second.
-    pub seconds: UnboundedSender<Passed>,
+    /// Told once a second, and at the end.
+    pub told: UnboundedSender<Told>,
+    /// Whether each second tells all histograms so far: a threshold wants to know.
+    pub tells_histograms: bool,
+}
+
+/// What a slice tells while it runs.
+#[derive(Debug)]
+pub enum Told {
+    Passed(Box<Passed>),
+    Ended(usize, Box<io::Result<Result>>),
 }
 
 /// What a slice did within a second; the counts are sums since the run's start.
@@ -74,7 +83,9 @@ pub struct Passed {
     pub joined: u32,
     pub phases: Vec<PhaseCounts>,
     pub account: Account,
-    pub errors: u64,
+    pub errors: Vec<ErrorCount>,
+    /// Empty unless they were ordered.
+    pub histograms: Histograms,
     pub deliveries: Durations,
     pub send_lags: Durations,
     pub loop_lags: Durations,
@@ -249,13 +260,14 @@ impl Slice {
             joined: self.core.joined,
             phases: self.core.phases.clone(),
             account: Account { witnesses: Vec::new(), ..self.core.account.clone() },
-            errors: self.core.error_total,
+            errors: self.core.errors(),
+            histograms: if self.order.tells_histograms { self.core.recorder.histograms() } else { Histograms::default() },
             deliveries,
             send_lags,
             loop_lags: std::mem::replace(&mut self.second_lags, durations()),
         };
         // Whoever listens no more has no use for it.
-        let _ = self.order.seconds.send(passed);
+        let _ = self.order.told.send(Told::Passed(Box::new(passed)));
     }
 
     /// Does what is due, as far as its turn goes; whether nothing that is due is left.

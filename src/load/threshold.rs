@@ -231,6 +231,11 @@ impl Threshold {
         Ok(Self { subject, phase, size, relation, limit, text })
     }
 
+    /// Whether it looks at how long things took.
+    pub fn needs_histograms(&self) -> bool {
+        matches!(self.subject, Subject::Durations(..) | Subject::Count(_))
+    }
+
     /// Whether the plan has the phase that the threshold names, if it names one: to be asked before the run.
     ///
     /// # Errors
