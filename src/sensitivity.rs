@@ -19,7 +19,7 @@ use crate::verdict::{Conclusion, Outcome};
 
 /// A subject's server that listens.
 pub trait Server {
-    fn target(&self) -> TargetSpec;
+    fn target(&self, subject: &Subject) -> TargetSpec;
 
     /// What is known of it beforehand.
     fn pins(&self, subject: &Subject) -> Pins;
@@ -92,7 +92,7 @@ async fn trial(setting: &Setting, laboratory: &impl Laboratory, subject: Subject
             let plan = Plan {
                 protocol: setting.protocol.clone(),
                 selected: worth_playing(setting, &subject),
-                target: server.target(),
+                target: server.target(&subject),
                 timing: setting.timing.clone(),
                 pins: server.pins(&subject),
                 jobs: None,

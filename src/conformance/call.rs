@@ -12,7 +12,7 @@ use crate::event::{Event, Exchange, Record, millis};
 use crate::matcher::{Bindings, Difference, Mismatch, matches};
 use crate::reading::Held;
 use crate::scenario::pattern::{Pattern, glimpse, shorten};
-use crate::scenario::step::{Alternative, Call, Happening, Placing, Request, Step};
+use crate::scenario::step::{Alternative, Call, Happening, Listener, Placing, Request, Step};
 use crate::scenario::template::{Unbound, as_text};
 use crate::wire::http::{Answer, HttpFailure, Request as WireRequest};
 
@@ -56,9 +56,12 @@ pub async fn exchange(stage: &Stage, step: &Step, call: &Call, company: Company)
             failure: result.as_ref().err().map(ToString::to_string),
         }));
     }
+    if result.is_ok() {
+        stage.answered(Listener::Http);
+    }
     result.map_err(|failure| {
         let kind = match failure {
-            HttpFailure::Refused => StopKind::Absent,
+            HttpFailure::Refused => stage.silence_of(Listener::Http),
             _ => StopKind::Missing,
         };
         let shown = shorten(&request.url);

@@ -223,12 +223,13 @@ async fn connect(stage: &Stage, step: &Step, actor: usize) -> Result<(), Stop> {
     let endpoint = &stage.world.target.ws;
     match Connection::open(endpoint, stage.timeout(), stage.observer(&actor.name)).await {
         Ok(connection) => {
+            stage.answered(Listener::Ws);
             stage.log(&actor.name, Direction::Here, "connect", Some(endpoint.url.as_str().as_bytes()));
             actor.connected(connection);
             Ok(())
         }
         Err(failure) => {
-            let kind = if failure.is_absence() { StopKind::Absent } else { StopKind::Missing };
+            let kind = if failure.is_absence() { stage.silence_of(Listener::Ws) } else { StopKind::Missing };
             let mut stop = Stop::new(step, kind, format!("{} got no WebSocket connection to {}: {failure}", actor.name, endpoint.url));
             stop.failure.expected = "HTTP status 101 and a WebSocket connection".into();
             stop.failure.actual = failure.to_string();
@@ -250,7 +251,9 @@ async fn open(stage: &Stage, step: &Step, actor: usize, listener: Listener) -> R
             actor.connected(connection);
             Ok(())
         }
-        Err(failure) => Err(Stop::new(step, StopKind::Absent, format!("{} got no connection to {}: {failure}", actor.name, endpoint.url))),
+        Err(failure) => {
+            Err(Stop::new(step, stage.silence_of(listener), format!("{} got no connection to {}: {failure}", actor.name, endpoint.url)))
+        }
     }
 }
 

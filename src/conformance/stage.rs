@@ -1,7 +1,7 @@
 //! The stage of one scenario: its actors, the names and captures of its steps, and the way to the log.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,13 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Timing;
-use super::stop::Stop;
+use super::stop::{Stop, StopKind};
 use super::target::Target;
 use crate::event::{Direction, Event, Frame, Record, millis};
 use crate::reading::Findings;
 use crate::requirement::RequirementId;
 use crate::scenario::protocol::Protocol;
-use crate::scenario::step::Scenario;
+use crate::scenario::step::{Listener, Scenario};
 use crate::scenario::template::{Meaning, Reference, Scope};
 use crate::wire::inbox::{Arrival, Inbox, Incoming};
 use crate::wire::ws::{Connection, Frame as WireFrame, Observer};
@@ -176,6 +176,8 @@ pub struct Stage {
     unmet: Arc<Mutex<Option<Stop>>>,
     /// How many steps have proved each requirement.
     proved: Arc<Mutex<HashMap<RequirementId, usize>>>,
+    /// Whether the HTTP and the WebSocket listener have answered this scenario.
+    answered: Arc<[AtomicBool; 2]>,
     /// These are a fence's steps.
     pub in_fence: bool,
     /// A need that is unmet by a wrong answer doesn't stop the steps.
@@ -198,6 +200,7 @@ impl Stage {
             notes: Arc::default(),
             unmet: Arc::default(),
             proved: Arc::default(),
+            answered: Arc::default(),
             in_fence: false,
             tolerant: true,
         }
@@ -235,6 +238,16 @@ impl Stage {
     pub fn ends(&self) -> Vec<String> {
         let end = |actor: &Arc<ActorState>| actor.inbox().and_then(|inbox| inbox.end()).map(|end| format!("{}: {end}", actor.name));
         self.actors.iter().filter_map(end).collect()
+    }
+
+    /// A listener has answered.
+    pub fn answered(&self, listener: Listener) {
+        self.answered[listener as usize].store(true, Ordering::Relaxed);
+    }
+
+    /// What it is that a listener doesn't answer: where it did so earlier in the scenario, something has become of it since.
+    pub fn silence_of(&self, listener: Listener) -> StopKind {
+        if self.answered[listener as usize].load(Ordering::Relaxed) { StopKind::Missing } else { StopKind::Absent }
     }
 
     pub fn proved(&self, ids: &[RequirementId]) {

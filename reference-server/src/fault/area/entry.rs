@@ -233,24 +233,18 @@ pub const SPECS: &[Spec] = &[
             overheard
         })
     }),
-    spec(
-        "hundredth-place-stays-taken",
-        "LIFE-2",
-        &[],
-        "the hundredth HTTP leave of a room, and each hundredth after it, frees no place",
-        || {
-            let leaves: Mutex<HashMap<String, u64>> = Mutex::default();
-            after(move |site, event, outcome| {
-                let Some((room, user)) = answered(event, outcome, LEFT) else { return false };
-                let mut leaves = leaves.lock().unwrap_or_else(PoisonError::into_inner);
-                let count = leaves.entry(room.to_owned()).or_default();
-                *count += 1;
-                let Some(room) = site.state.room_mut(room).filter(|_| count.is_multiple_of(100)) else { return false };
-                room.take_place(user);
-                true
-            })
-        },
-    ),
+    spec("thirtieth-place-stays-taken", "LIFE-2", &[], "every thirtieth HTTP leave of a room frees no place", || {
+        let leaves: Mutex<HashMap<String, u64>> = Mutex::default();
+        after(move |site, event, outcome| {
+            let Some((room, user)) = answered(event, outcome, LEFT) else { return false };
+            let mut leaves = leaves.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = leaves.entry(room.to_owned()).or_default();
+            *count += 1;
+            let Some(room) = site.state.room_mut(room).filter(|_| count.is_multiple_of(30)) else { return false };
+            room.take_place(user);
+            true
+        })
+    }),
     spec(
         "rejoin-takes-another-place",
         "LIFE-2",

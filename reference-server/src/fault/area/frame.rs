@@ -1,15 +1,15 @@
 //! Faults of the WebSocket transport itself.
 
 use crate::deviation::look::cut_all;
-use crate::deviation::{Active, Deviation, Site, Waiting};
+use crate::deviation::{Active, Admission, Deviation, Door, Site};
 use crate::event::{Event, Outcome};
 use crate::fault::registry::{Spec, spec};
-use crate::hub::Hub;
 use crate::room::ConnectionId;
 use crate::transport::{CLOSE, FrameFilter, RawFrame};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::net::TcpStream;
 
 const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
@@ -77,8 +77,8 @@ pub const SPECS: &[Spec] = &[
     spec("cut-off-frame-crashes", "ROB-17", &[], "a connection that ends within a frame ends every other", || {
         Arc::new(Unfinished { state: Arc::default(), react: React::Crash })
     }),
-    spec("unfinished-frame-stalls", "ROB-17", &[], "while a frame hasn't come whole, nobody's packets are dealt with", || {
-        Arc::new(Unfinished { state: Arc::default(), react: React::Stall })
+    spec("unfinished-frame-shuts-door", "ROB-17", &[], "while a frame hasn't come whole, nobody is taken in", || {
+        Arc::new(Unfinished { state: Arc::default(), react: React::Shut })
     }),
 ];
 
@@ -156,7 +156,7 @@ fn frames(change: Change) -> Arc<dyn Deviation> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum React {
     Crash,
-    Stall,
+    Shut,
 }
 
 /// Doesn't stand up to frames of which a part is missing.
@@ -185,10 +185,6 @@ impl Unfinished {
     fn parts(&self) -> MutexGuard<'_, Parts> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn is_stalled(&self) -> bool {
-        self.react == React::Stall && !self.parts().open.is_empty()
-    }
 }
 
 impl Deviation for Unfinished {
@@ -196,19 +192,19 @@ impl Deviation for Unfinished {
         Some(Box::new(Watch { state: self.state.clone(), connection }))
     }
 
-    fn arrive<'a>(&'a self, _hub: &'a Arc<Hub>, fault: &'a Active, event: &'a Event<'a>) -> Waiting<'a> {
+    fn admit<'a>(&'a self, fault: &'a Active, door: Door, _stream: &'a mut TcpStream) -> Admission<'a> {
         Box::pin(async move {
-            if !matches!(event, Event::Text(..)) || !self.is_stalled() {
-                return None;
-            }
-            tokio::time::sleep(MOMENT).await;
-            if self.is_stalled() {
-                fault.fire();
-            }
-            while self.is_stalled() {
+            let is_shut = || door == Door::WebSocket && self.react == React::Shut && !self.parts().open.is_empty();
+            if is_shut() {
                 tokio::time::sleep(MOMENT).await;
             }
-            None
+            if is_shut() {
+                fault.fire();
+            }
+            while is_shut() {
+                tokio::time::sleep(MOMENT).await;
+            }
+            true
         })
     }
 
