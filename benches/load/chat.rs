@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::frame;
 use crate::process;
 
-/// A closed load: in each room one member speaks, and once it has heard itself, the next one does.
 /// Bytes of text in a message, of all contenders.
 pub const TEXT: usize = 64;
 
+/// A closed load: in each room one member speaks, and once it has heard itself, the next one does. With a rate it is an open one:
+/// the rooms take turns, and so do their members, by the clock.
 #[derive(Args, Clone, Debug)]
 pub struct Chat {
     #[arg(long)]
@@ -37,6 +38,9 @@ pub struct Chat {
     pub warm_up: f64,
     #[arg(long, default_value_t = 5.0)]
     pub seconds: f64,
+    /// Messages a second of an open load; the floor alone has one
+    #[arg(long)]
+    pub rate: Option<f64>,
     /// The target's process, to see how busy it is
     #[arg(long)]
     pub target: u32,
@@ -53,7 +57,7 @@ pub struct Figures {
     pub cpu_seconds: f64,
     /// The same of the target.
     pub target_cpu_seconds: f64,
-    /// From writing a message to reading it, at its sender.
+    /// From writing a message, or in an open load from the instant at which it was due, to reading it, at its sender.
     pub p50_us: u64,
     pub p99_us: u64,
 }

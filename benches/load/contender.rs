@@ -25,10 +25,12 @@ pub struct Shape {
     pub name: &'static str,
     pub rooms: usize,
     pub members: usize,
+    /// Messages a second of an open load; a closed one has none.
+    pub rate: Option<f64>,
 }
 
-pub const ECHO: Shape = Shape { name: "echo", rooms: 500, members: 1 };
-pub const FAN_OUT: Shape = Shape { name: "fan-out", rooms: 50, members: 20 };
+pub const ECHO: Shape = Shape { name: "echo", rooms: 500, members: 1, rate: None };
+pub const FAN_OUT: Shape = Shape { name: "fan-out", rooms: 50, members: 20, rate: None };
 
 /// Where the programs are, and how long each measures.
 pub struct Programs {
@@ -65,7 +67,8 @@ pub fn arguments(shape: Shape, target: &Target) -> Vec<String> {
         ("--members", shape.members.to_string()),
         ("--target", target.pid().to_string()),
     ];
-    pairs.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
+    let rate = shape.rate.map(|rate| ("--rate", rate.to_string()));
+    pairs.into_iter().chain(rate).flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
 }
 
 fn own(command: &[&str], shape: Shape, target: &Target, programs: &Programs) -> io::Result<Figures> {
@@ -87,12 +90,15 @@ pub fn has_load(chatspec: &Path) -> bool {
     help.is_ok_and(|status| status.success())
 }
 
-/// `chatspec load`, whose figures come from its log. Its processor time is that of the whole process, from its start to its
-/// end: opening the connections and writing the log are in it, which is more than the others are charged.
+/// `chatspec load`, whose figures come from its log: its processor time is that of its threads in the phase that counts.
 fn ours(shape: Shape, target: &Target, programs: &Programs) -> io::Result<Figures> {
     let log = tempfile::Builder::new().suffix(".jsonl").tempfile()?;
     let mut command = process::command(&programs.chatspec, Core::Generator);
-    command.args(["load", "--closed", &shape.rooms.to_string(), "--rooms", &shape.rooms.to_string()]);
+    match shape.rate {
+        None => command.args(["load", "--closed", &shape.rooms.to_string()]),
+        Some(rate) => command.args(["load", "--rate", &format!("{rate}/s")]),
+    };
+    command.args(["--rooms", &shape.rooms.to_string()]);
     command.args(["--clients", &(shape.rooms * shape.members).to_string()]);
     command.args(["--duration", &format!("{}s", programs.seconds), "--size", &super::chat::TEXT.to_string(), "--quiet"]);
     command.args(["--http", &format!("http://{}", target.http), "--ws", &format!("ws://{}", target.ws)]);
@@ -107,8 +113,9 @@ fn ours(shape: Shape, target: &Target, programs: &Programs) -> io::Result<Figure
     let counted = || measured.phases.iter().filter(|phase| counts(&phase.name));
     let seconds: f64 = counted().map(|phase| phase.seconds).sum();
     let mut echo = chatspec::stats::durations();
+    let clock = if shape.rate.is_some() { Clock::Intended } else { Clock::Service };
     for recorded in &measured.histograms {
-        if recorded.metric == Metric::Echo && recorded.clock == Clock::Service && counts(&recorded.phase) {
+        if recorded.metric == Metric::Echo && recorded.clock == clock && counts(&recorded.phase) {
             echo.add(encoding::decode(&recorded.histogram).map_err(io::Error::other)?).map_err(io::Error::other)?;
         }
     }

@@ -1,6 +1,7 @@
 //! The floor: the least that a client on epoll can do. It writes frames that were built before, and looks for no more
 //! in what comes than where a frame ends.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,9 @@ impl Floor {
 
     /// Keeps the rooms talking.
     pub fn run(mut self, chat: &Chat) -> io::Result<Figures> {
+        if let Some(rate) = chat.rate {
+            return self.run_open(chat, rate);
+        }
         self.members.iter_mut().for_each(|member| member.heard = 0);
         let size = chat.members;
         // Of each room: how many messages have been sent.
@@ -102,6 +106,39 @@ impl Floor {
         tally = Tally::begin(chat)?;
         let seconds = talk(&mut self, chat.seconds(), &mut tally)?;
         tally.end(seconds)
+    }
+
+    /// Lets one room after the other talk by the clock, of each its first member, which hears its messages in the order in which it
+    /// sent them. It never sleeps: how late a timer is shall not be seen.
+    fn run_open(mut self, chat: &Chat, rate: f64) -> io::Result<Figures> {
+        let size = chat.members;
+        let mut waiting: Vec<VecDeque<Instant>> = vec![VecDeque::new(); chat.rooms];
+        let (began, mut said) = (Instant::now(), 0_u64);
+        let mut tally = Tally::begin(chat)?;
+        for time in [chat.warm_up(), chat.warm_up() + chat.seconds()] {
+            tally = Tally::begin(chat)?;
+            while began.elapsed() < time {
+                loop {
+                    let due = began + Duration::from_secs_f64(said as f64 / rate);
+                    if due > Instant::now() {
+                        break;
+                    }
+                    let room = usize::try_from(said).unwrap_or(usize::MAX) % chat.rooms;
+                    waiting[room].push_back(due);
+                    self.members[room * size].speak()?;
+                    said += 1;
+                }
+                self.turn(Duration::ZERO, |_, index, frames, now| {
+                    tally.deliveries += frames;
+                    if index % size == 0 {
+                        let heard = usize::try_from(frames).unwrap_or(usize::MAX).min(waiting[index / size].len());
+                        waiting[index / size].drain(..heard).for_each(|due| tally.heard_itself(now - due));
+                    }
+                    Ok(())
+                })?;
+            }
+        }
+        tally.end(chat.seconds())
     }
 
     /// Sends `messages` from the first member, each once everybody has the one before, and says how many frames have come.

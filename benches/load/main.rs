@@ -85,6 +85,8 @@ struct Measure {
 enum Part {
     /// The generators against each other, on the reference server
     Clients,
+    /// The generator's own queueing: at half of what the target carries, latencies from the intended instant
+    Open,
     /// The reference server against the minimal one, under the floor
     Servers,
     /// Memory of idle connections, on both sides
@@ -161,6 +163,9 @@ fn measure(measure: &Measure) -> io::Result<()> {
     if wants(Part::Clients) {
         clients(measure, &programs)?;
     }
+    if wants(Part::Open) {
+        open(measure, &programs)?;
+    }
     if wants(Part::Servers) {
         servers(measure, &programs)?;
     }
@@ -221,6 +226,15 @@ fn clients(measure: &Measure, programs: &Programs) -> io::Result<()> {
     Ok(())
 }
 
+fn open(measure: &Measure, programs: &Programs) -> io::Result<()> {
+    let start = || Target::start(Server::Reference, &programs.chatspec, &programs.own, ECHO.members);
+    let saturated = Contender::Floor.run(ECHO, &start()?, programs)?;
+    let shape = Shape { rate: Some((saturated.messages as f64 / saturated.seconds / 2.0).round()), ..ECHO };
+    let figures = rounds(&[Contender::Floor, Contender::Ours], measure.rounds, |contender| contender.run(shape, &start()?, programs))?;
+    table::open(shape, &figures);
+    Ok(())
+}
+
 fn servers(measure: &Measure, programs: &Programs) -> io::Result<()> {
     for shape in [ECHO, FAN_OUT] {
         let figures = rounds(&[Server::Minimal, Server::Reference], measure.rounds, |server| {
@@ -253,7 +267,7 @@ fn told(role: &[&str], shape: Shape, target: &Target, programs: &Programs, then:
 
 fn idle(connections: usize, programs: &Programs) -> io::Result<()> {
     println!("### Idle connections\n");
-    let shape = Shape { name: "idle", rooms: connections / IDLE_ROOM, members: IDLE_ROOM };
+    let shape = Shape { name: "idle", rooms: connections / IDLE_ROOM, members: IDLE_ROOM, rate: None };
     for server in [Server::Reference, Server::Minimal] {
         let target = Target::start(server, &programs.chatspec, &programs.own, shape.members)?;
         // The first connections pay for what all share.
@@ -276,7 +290,7 @@ fn idle(connections: usize, programs: &Programs) -> io::Result<()> {
 
 fn big_room(members: usize, programs: &Programs) -> io::Result<()> {
     println!("### A room of {members}\n");
-    let shape = Shape { name: "big room", rooms: 1, members };
+    let shape = Shape { name: "big room", rooms: 1, members, rate: None };
     let target = Target::start(Server::Reference, &programs.chatspec, &programs.own, members)?;
     let told = told(&["crowd"], shape, &target, programs, || Ok(()))?;
     let fields: Vec<&str> = told.split(' ').collect();

@@ -71,6 +71,31 @@ pub fn clients(shape: Shape, figures: &BTreeMap<Contender, Figures>) {
     println!();
 }
 
+pub fn open(shape: Shape, figures: &BTreeMap<Contender, Figures>) {
+    println!(
+        "### Generators, open load, {} rooms of {}, {:.0} messages/s: half of what the target carries\n",
+        shape.rooms,
+        shape.members,
+        shape.rate.unwrap_or_default()
+    );
+    println!("| | echoes/s | p50 ms | beyond the floor | p99 ms | beyond the floor |");
+    println!("|---|---|---|---|---|---|");
+    let floor = &figures[&Contender::Floor];
+    for (contender, own) in figures {
+        let beyond = |of: fn(&Figures) -> u64| millis(of(own)) - millis(of(floor));
+        println!(
+            "| {} | {:.0} | {:.3} | {:+.3} | {:.3} | {:+.3} |",
+            contender.name(),
+            rate(own),
+            millis(own.p50_us),
+            beyond(|figures| figures.p50_us),
+            millis(own.p99_us),
+            beyond(|figures| figures.p99_us),
+        );
+    }
+    println!();
+}
+
 pub fn servers(shape: Shape, figures: &BTreeMap<Server, Figures>) {
     let (name, what) = (shape.name, what(shape));
     println!("### Servers under the floor, {name}: {} rooms of {}\n", shape.rooms, shape.members);
