@@ -10,9 +10,10 @@ use chatspec::wire::tls;
 use chatspec::wire::ws::{ConnectFailure, Connection, Endpoint, Frame};
 use futures_util::{SinkExt, StreamExt};
 use socket2::SockRef;
+use support::tls::secured;
 use support::{address, listener, plan, reference, run, suite, trouble};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
@@ -172,43 +173,10 @@ async fn no_listener_no_answer_and_no_websocket_are_three_things() {
     }
 }
 
-/// TLS in front of a listener, with a certificate that nobody has signed.
-async fn tls_proxy(target: &str) -> (u16, tokio::task::JoinHandle<()>) {
-    let certified = rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate");
-    let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).expect("a key");
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![certified.cert.der().clone()], key)
-        .expect("a configuration");
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let url = Url::parse(target).expect("a URL");
-    let upstream = (url.host_str().expect("a host").to_owned(), url.port().expect("a port"));
-    let listener: TcpListener = listener().await;
-    let port = listener.local_addr().expect("an address").port();
-    let task = tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            let (acceptor, upstream) = (acceptor.clone(), upstream.clone());
-            tokio::spawn(async move {
-                let (Ok(mut client), Ok(mut server)) = (acceptor.accept(client).await, TcpStream::connect(upstream).await) else {
-                    return;
-                };
-                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
-            });
-        }
-    });
-    (port, task)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn https_and_wss_targets_work_and_an_unknown_certificate_is_refused_unless_allowed() {
     let server = reference(Default::default()).await;
-    let (http, _http_task) = tls_proxy(&server.http).await;
-    let (ws, _ws_task) = tls_proxy(&server.ws).await;
-    let mut plan = plan(&suite(), &server, &["FLOW-JOIN", "LIST-1"]);
-    plan.target.http = Url::parse(&format!("https://localhost:{http}/")).expect("a URL");
-    plan.target.ws = Url::parse(&format!("wss://localhost:{ws}/")).expect("a URL");
+    let mut plan = plan(&suite(), &secured(server).await, &["FLOW-JOIN", "LIST-1"]);
     let (verdicts, _) = run(&plan).await;
     assert_eq!(verdicts.conclusion.exit_code(), 3, "the certificate is nobody's");
     plan.target.insecure = true;

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod streams;
+pub mod tls;
 
 use std::path::Path;
 use std::process::{Command, Output};
