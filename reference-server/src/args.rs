@@ -9,7 +9,7 @@ use std::future::{Future, pending};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use thiserror::Error;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
@@ -117,8 +117,8 @@ pub async fn run(args: ServeArgs) -> Result<(), ArgsError> {
     }
     let fault = config.fault.clone();
     start_log(args.log);
-    let http = listen("HTTP", "--http", args.http).await?;
-    let ws = listen("WebSocket", "--ws", args.ws).await?;
+    let http = listen("HTTP", "--http", args.http)?;
+    let ws = listen("WebSocket", "--ws", args.ws)?;
     let shutdown = shutdown_signal(args.exit_with_stdin)?;
     announce(&http, &ws).map_err(ArgsError::Output)?;
     serve(http, ws, config, shutdown).await?;
@@ -169,8 +169,20 @@ fn start_log(format: LogFormat) {
     };
 }
 
-async fn listen(what: &'static str, flag: &'static str, address: SocketAddr) -> Result<TcpListener, ArgsError> {
-    TcpListener::bind(address).await.map_err(|source| ArgsError::Listen { what, flag, address, source })
+/// Connections that may wait to be accepted. Where thousands come at once and find no place to wait, the kernel makes do with cookies, and
+/// resets some of them in the middle of their handshakes.
+const BACKLOG: u32 = 4096;
+
+fn listen(what: &'static str, flag: &'static str, address: SocketAddr) -> Result<TcpListener, ArgsError> {
+    let bound = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A port whose last connections are still closing down can be had again, as with every other listener.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bound().map_err(|source| ArgsError::Listen { what, flag, address, source })
 }
 
 fn announce(http: &TcpListener, ws: &TcpListener) -> io::Result<()> {
