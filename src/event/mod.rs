@@ -20,7 +20,7 @@ pub use load::{
     BUSY, Blame, ErrorCount, Health, HistogramError, LATE, LOOP_LAG, Measured, PhaseMeasured, PhasePlanned, Planned, Recorded, Second,
     ThresholdVerdict, Trust, VERY_LATE,
 };
-pub use log::{Log, LogError};
+pub use log::{Kind, Log, LogError};
 pub use suite::{ScenarioShown, SuiteShown};
 
 /// The version of the log's form; it rises when a reader of the old form would misread the new one.

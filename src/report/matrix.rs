@@ -60,6 +60,25 @@ pub fn summary(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     Ok(())
 }
 
+/// The figures in one sentence.
+pub fn sentence(summary: &Summary) -> String {
+    let mut parts = Vec::new();
+    if summary.faults > 0 {
+        parts.push(format!("faults: {}", faults(summary)));
+    }
+    if summary.conforming > 0 {
+        parts.push(format!("{} of {} conforming servers pass", summary.passed, summary.conforming));
+    }
+    let needless = summary.worth.iter().filter(|worth| worth.is_needless()).count();
+    if needless > 0 {
+        parts.push(format!("{needless} scenarios are needless"));
+    }
+    if summary.failed > 0 {
+        parts.push(format!("{} trials went wrong themselves", summary.failed));
+    }
+    if parts.is_empty() { "nothing was tried".to_owned() } else { parts.join("; ") }
+}
+
 /// The whole matrix as a page.
 pub fn markdown(trials: &[Trial], summary: &Summary) -> String {
     let mut page = String::from("# What the suite catches\n\n");

@@ -1,10 +1,13 @@
 //! What a run looks like: one file per format, each rendered from the events alone.
 
+pub mod cases;
 pub mod checked;
 pub mod compare;
+pub mod conclusion;
 pub mod csv;
 #[cfg(test)]
 mod example;
+pub mod failure;
 pub mod figures;
 pub mod hgrm;
 pub mod hlog;
