@@ -102,6 +102,13 @@ impl Log {
         }
     }
 
+    /// Tells all events again, in their order, the header and the footer among them.
+    pub fn replay(&self, mut tell: impl FnMut(&Event)) {
+        tell(&Event::Started(self.header.clone()));
+        self.events.iter().for_each(&mut tell);
+        tell(&Event::Finished(self.footer.clone()));
+    }
+
     /// The plan of a load and what it came to, where the log is of a load that came to its measurements.
     pub fn load(&self) -> Option<(&Planned, &Measured)> {
         let planned = self.events.iter().find_map(|event| if let Event::Planned(planned) = event { Some(&**planned) } else { None })?;

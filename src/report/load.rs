@@ -28,7 +28,7 @@ const APART: f64 = 0.1;
 /// How far what Little's law gives may lie from what was in flight.
 const LITTLE: f64 = 0.05;
 
-const PERCENTILES: [(f64, &str); 5] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
+pub(super) const PERCENTILES: [(f64, &str); 5] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -529,11 +529,16 @@ fn latency_table(title: &str) -> Table {
     Table::new(titles)
 }
 
-fn at(histogram: &Durations, quantile: f64) -> Duration {
+pub(super) fn at(histogram: &Durations, quantile: f64) -> Duration {
     Duration::from_micros(histogram.value_at_quantile(quantile))
 }
 
-/// Adds a row where there are samples. Says whether there were too few for some percentile: of a hundred, the 99.9th is but the maximum.
+/// Whether there are samples enough for a percentile: of a hundred, the 99.9th is but the maximum.
+pub(super) fn enough(histogram: &Durations, quantile: f64) -> bool {
+    histogram.len() as f64 * (1.0 - quantile) >= 0.999
+}
+
+/// Adds a row where there are samples. Says whether there were too few for some percentile.
 fn row(table: &mut Table, style: Style, name: String, histogram: &Durations) -> bool {
     if histogram.is_empty() {
         return false;
@@ -541,7 +546,7 @@ fn row(table: &mut Table, style: Style, name: String, histogram: &Durations) -> 
     let mut few = false;
     let mut cells = vec![name, count(histogram.len())];
     for (quantile, _) in PERCENTILES {
-        let enough = histogram.len() as f64 * (1.0 - quantile) >= 0.999;
+        let enough = enough(histogram, quantile);
         few |= !enough;
         cells.push(if enough { millis(at(histogram, quantile)) } else { NONE.to_owned() });
     }

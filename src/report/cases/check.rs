@@ -161,7 +161,7 @@ fn broken(case: &mut Case, checked: &Checked<'_>, runs: &[&ScenarioVerdict], exc
     ids.sort();
     ids.dedup();
     let mut state = State::Noted;
-    let mut about: Vec<(Level, String)> = Vec::new();
+    let mut about: Vec<(Level, RequirementId, String)> = Vec::new();
     for id in ids {
         let outcome = repeated(runs.iter().filter_map(|run| Some((*run, *run.requirements.get(id)?))));
         if !matches!(outcome, Outcome::Fail | Outcome::Flaky) {
@@ -170,7 +170,9 @@ fn broken(case: &mut Case, checked: &Checked<'_>, runs: &[&ScenarioVerdict], exc
         let level = checked.suite.level(id);
         let excuse = excuses.iter().find(|excuse| excuse.covers(&runs[0].scenario, id));
         let (counts, said) = match excuse {
-            Some(Excuse { known, .. }) => (State::Known, format!("a known failure ({}): {}", printable(&known.what), printable(&known.reason))),
+            Some(Excuse { known, .. }) => {
+                (State::Known, format!("a known failure ({}): {}", printable(&known.what), printable(&known.reason)))
+            }
             None => match counts_as(outcome, level, checked.header.strict) {
                 CountsAs::Failure => (State::Failed, "it counts as a failure".to_owned()),
                 CountsAs::Warning => (State::Warned, "it counts as a warning, unless --strict".to_owned()),
@@ -184,12 +186,12 @@ fn broken(case: &mut Case, checked: &Checked<'_>, runs: &[&ScenarioVerdict], exc
         let requirement = checked.suite.requirement(id);
         let (text, place) = requirement.map_or(("", ""), |requirement| (&requirement.text, &requirement.place));
         let place = if place.is_empty() { String::new() } else { format!(" (in the document: {})", printable(place)) };
-        about.push((level, format!("{} ({level}) {}{place}; {said}", printable(id.as_str()), printable(text))));
+        about.push((level, id.clone(), format!("{} ({level}) {}{place}; {said}", printable(id.as_str()), printable(text))));
     }
     about.sort();
-    case.level = about.first().map(|(level, _)| *level);
+    case.broken = about.first().map(|(level, id, _)| (id.clone(), *level));
     case.state = state;
-    case.notes.splice(0..0, about.into_iter().map(|(_, text)| text));
+    case.notes.splice(0..0, about.into_iter().map(|(_, _, text)| text));
 }
 
 fn details<'a>(checked: &Checked<'a>, verdict: &'a ScenarioVerdict) -> String {

@@ -4,11 +4,11 @@
 
 mod check;
 mod load;
-mod sensitivity;
+pub mod sensitivity;
 
 use super::transcript::printable;
 use crate::event::{Kind, Log};
-use crate::requirement::Level;
+use crate::requirement::{Level, RequirementId};
 
 /// What a case means to a CI system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +62,8 @@ pub struct Case {
     /// May be empty.
     pub title: String,
     pub state: State,
-    /// The highest level of what is wrong, where it is a requirement.
-    pub level: Option<Level>,
+    /// The requirement of the highest level that is broken here.
+    pub broken: Option<(RequirementId, Level)>,
     /// Where it is written.
     pub place: Option<Place>,
     /// The place of the step that failed.
@@ -86,7 +86,7 @@ impl Case {
             id: printable(id),
             title: printable(title),
             state,
-            level: None,
+            broken: None,
             place: None,
             step: None,
             why: String::new(),
@@ -131,7 +131,8 @@ impl Cases {
             Kind::Sensitivity => sensitivity::cases(log),
         };
         let header = &log.header;
-        let broken_off = log.footer.interrupted.then(|| "the run was interrupted; what came of it until then is all that there is".to_owned());
+        let broken_off =
+            log.footer.interrupted.then(|| "the run was interrupted; what came of it until then is all that there is".to_owned());
         let code = log.footer.exit_code;
         if code == 130 || (code != 0 && !cases.iter().any(|case| case.state.is_red())) {
             let mut run = Case::new("run", "run", "The run comes to a conclusion", State::Error);
