@@ -116,7 +116,7 @@ pub async fn run(args: SensitivityArgs) -> Ended {
         json.finish()?;
     }
     if let Some(path) = &args.markdown {
-        std::fs::write(path, matrix::markdown(&trials, &summary))?;
+        std::fs::write(path, matrix::markdown(&trials.iter().collect::<Vec<_>>(), &summary))?;
     }
     Ok(conclusion.exit_code())
 }

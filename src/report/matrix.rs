@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
+use super::transcript::printable;
 use crate::matrix::{Judgement, Kind, Summary, Trial, Worth, scenario_of};
 
 /// How many killers a line names.
@@ -80,7 +81,7 @@ pub fn sentence(summary: &Summary) -> String {
 }
 
 /// The whole matrix as a page.
-pub fn markdown(trials: &[Trial], summary: &Summary) -> String {
+pub fn markdown(trials: &[&Trial], summary: &Summary) -> String {
     let mut page = String::from("# What the suite catches\n\n");
     page.push_str(
         "Written by `chatspec sensitivity --markdown FILE`, which plays the whole suite against the reference server with each\n",
@@ -170,6 +171,7 @@ fn some(scenarios: &[&str]) -> String {
     }
 }
 
+/// The texts are Markdown themselves, but no HTML.
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|")
+    printable(text).replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|")
 }

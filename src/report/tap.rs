@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::cases::{Case, Cases, State};
+use super::cases::{Case, Cases, RUN, State};
 use crate::event::Log;
 
 /// The whole stream.
 pub fn tap(log: &Log) -> String {
     let cases = Cases::of(log);
     // The bail-out says what the case of an interrupted run would.
-    let shown: Vec<&Case> = cases.cases.iter().filter(|case| cases.broken_off.is_none() || case.area != "run").collect();
+    let shown: Vec<&Case> = cases.cases.iter().filter(|case| cases.broken_off.is_none() || case.area != RUN).collect();
     let mut text = String::from("TAP version 14\n");
     match shown.len() {
         0 => text.push_str("1..0 # SKIP nothing was played\n"),

@@ -121,16 +121,21 @@ fn judge<'a>(case: &mut Case, checked: &Checked<'a>, runs: &[&'a ScenarioVerdict
             case.why = format!("could not be tested: {}", untested(telling));
         }
         Outcome::Error => case.state = State::Error,
-        Outcome::Fail | Outcome::Flaky => broken(case, checked, runs, excuses),
+        Outcome::Fail | Outcome::Flaky => {
+            let reason = broken(case, checked, runs, excuses);
+            case.why = [reason.unwrap_or_default(), wrong(outcome, runs, telling)]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join(": ");
+        }
     }
-    if matches!(outcome, Outcome::Fail | Outcome::Flaky | Outcome::Error) {
+    if outcome == Outcome::Error {
         case.why = wrong(outcome, runs, telling);
     }
     if let Some(failure) = &telling.failure {
         case.step = Place::parse(&failure.step.place);
         (case.expected, case.actual) = (printable(&failure.expected), printable(&failure.actual));
-    }
-    if !matches!(case.state, State::Passed | State::Skipped) {
         case.details = details(checked, telling);
     }
 }
@@ -155,12 +160,13 @@ fn wrong(outcome: Outcome, runs: &[&ScenarioVerdict], telling: &ScenarioVerdict)
     format!("flaky ({}){said}", counts.join(", "))
 }
 
-/// What a failure counts as: the worst of what its requirements count as in this run.
-fn broken(case: &mut Case, checked: &Checked<'_>, runs: &[&ScenarioVerdict], excuses: &[Excuse<'_>]) {
+/// What a failure counts as: the worst of what its requirements count as in this run. Of a known one, the reason.
+fn broken(case: &mut Case, checked: &Checked<'_>, runs: &[&ScenarioVerdict], excuses: &[Excuse<'_>]) -> Option<String> {
     let mut ids: Vec<&RequirementId> = runs.iter().flat_map(|run| run.requirements.keys()).collect();
     ids.sort();
     ids.dedup();
     let mut state = State::Noted;
+    let mut reason = None;
     let mut about: Vec<(Level, RequirementId, String)> = Vec::new();
     for id in ids {
         let outcome = repeated(runs.iter().filter_map(|run| Some((*run, *run.requirements.get(id)?))));
@@ -182,6 +188,7 @@ fn broken(case: &mut Case, checked: &Checked<'_>, runs: &[&ScenarioVerdict], exc
         let rank = |state| [State::Noted, State::Warned, State::Known, State::Failed].iter().position(|known| *known == state);
         if rank(counts) > rank(state) {
             state = counts;
+            reason = excuse.map(|excuse| printable(&excuse.known.reason));
         }
         let requirement = checked.suite.requirement(id);
         let (text, place) = requirement.map_or(("", ""), |requirement| (&requirement.text, &requirement.place));
@@ -192,6 +199,7 @@ fn broken(case: &mut Case, checked: &Checked<'_>, runs: &[&ScenarioVerdict], exc
     case.broken = about.first().map(|(level, id, _)| (id.clone(), *level));
     case.state = state;
     case.notes.splice(0..0, about.into_iter().map(|(_, _, text)| text));
+    reason.filter(|_| state == State::Known)
 }
 
 fn details<'a>(checked: &Checked<'a>, verdict: &'a ScenarioVerdict) -> String {

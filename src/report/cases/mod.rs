@@ -104,6 +104,9 @@ impl Case {
     }
 }
 
+/// The area of the case that stands for the run as a whole.
+pub const RUN: &str = "chatspec";
+
 /// All cases of a run. A case is red exactly where the run's exit code isn't 0.
 #[derive(Clone, Debug)]
 pub struct Cases {
@@ -135,11 +138,11 @@ impl Cases {
             log.footer.interrupted.then(|| "the run was interrupted; what came of it until then is all that there is".to_owned());
         let code = log.footer.exit_code;
         if code == 130 || (code != 0 && !cases.iter().any(|case| case.state.is_red())) {
-            let mut run = Case::new("run", "run", "The run comes to a conclusion", State::Error);
+            let mut run = Case::new(RUN, "verdict", "The run comes to a verdict", State::Error);
             let notes: Vec<String> = log.footer.notes.iter().map(|note| printable(note)).collect();
             let reasons = broken_off.iter().cloned().chain(notes).collect::<Vec<_>>().join("; ");
             run.why = if reasons.is_empty() { format!("{word}: {sentence}") } else { format!("{word}: {reasons}") };
-            run.details = format!("{}\nexit code {code}\n", run.why);
+            run.details = format!("exit code {code}\n");
             run.took_ms = log.footer.at_ms;
             cases.push(run);
         }
