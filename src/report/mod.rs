@@ -8,6 +8,7 @@ mod example;
 pub mod figures;
 pub mod hgrm;
 pub mod hlog;
+pub mod html;
 pub mod jsonl;
 pub mod load;
 pub mod load_progress;
