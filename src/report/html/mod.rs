@@ -1,8 +1,17 @@
 //! Logs as one page of HTML that holds all it needs: it is readable without JavaScript, better with it, and never asks a network for anything.
 
+mod case;
+mod check;
+mod filters;
+mod findings;
+mod glance;
+mod marks;
 pub mod page;
-
-use maud::html;
+mod reservations;
+mod sequence;
+mod text;
+mod wire;
+mod words;
 
 use super::checked::Checked;
 use crate::event::{Event, Log};
@@ -82,5 +91,8 @@ fn kind(logs: &[(String, Log)]) -> Result<Kind, Unfit> {
 
 fn checks(logs: &[(String, Log)]) -> String {
     let runs: Vec<_> = logs.iter().filter_map(|(name, log)| Some((name.as_str(), Checked::of(log)?))).collect();
-    page::document("chatspec", html! { (runs.len()) " runs" }, html! {})
+    match runs.as_slice() {
+        [(_, checked)] => check::page(checked),
+        _ => String::new(),
+    }
 }
