@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
+use super::figures::plural;
 use super::transcript::printable;
 use crate::matrix::{Judgement, Kind, Summary, Trial, Worth, scenario_of};
 
@@ -12,7 +13,7 @@ use crate::matrix::{Judgement, Kind, Summary, Trial, Worth, scenario_of};
 const NAMED: usize = 3;
 
 /// One line of a trial, and what is wrong with it on lines of their own.
-pub fn line(out: &mut impl Write, trial: &Trial) -> io::Result<()> {
+pub fn line(out: &mut dyn Write, trial: &Trial) -> io::Result<()> {
     let colour = if trial.judgement.is_good() { AnsiColor::Green } else { AnsiColor::Red };
     let style = Style::new().fg_color(Some(colour.into()));
     let requirement = match &trial.subject.kind {
@@ -25,10 +26,10 @@ pub fn line(out: &mut impl Write, trial: &Trial) -> io::Result<()> {
         0 => String::new(),
         count => format!("  by {count}: {}", some(&killers)),
     };
-    writeln!(out, "{style}{:11}{style:#}  {requirement:18}  {}{by}", trial.judgement.word(), trial.subject.name)?;
+    writeln!(out, "{style}{:11}{style:#}  {requirement:18}  {}{by}", trial.judgement.word(), printable(&trial.subject.name))?;
     if !trial.judgement.is_good() {
-        writeln!(out, "    {}{}", trial.subject.summary, times(trial))?;
-        trial.troubles.iter().try_for_each(|trouble| writeln!(out, "    {trouble}"))?;
+        writeln!(out, "    {}{}", printable(&trial.subject.summary), times(trial))?;
+        trial.troubles.iter().try_for_each(|trouble| writeln!(out, "    {}", printable(trouble)))?;
         for (id, scenarios) in &trial.violated {
             writeln!(out, "    {id} fails in {}", some(&distinct(scenarios)))?;
         }
@@ -44,7 +45,7 @@ pub fn line(out: &mut impl Write, trial: &Trial) -> io::Result<()> {
 }
 
 /// The figures at the end.
-pub fn summary(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+pub fn summary(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
     writeln!(out, "\nfaults      {}", faults(summary))?;
     writeln!(out, "conforming  {} of {} servers pass", summary.passed, summary.conforming)?;
     writeln!(out, "collateral  {}", collateral(summary))?;
@@ -72,10 +73,10 @@ pub fn sentence(summary: &Summary) -> String {
     }
     let needless = summary.worth.iter().filter(|worth| worth.is_needless()).count();
     if needless > 0 {
-        parts.push(format!("{needless} scenarios are needless"));
+        parts.push(format!("{} needless", plural(needless as u64, "scenario is", "scenarios are")));
     }
     if summary.failed > 0 {
-        parts.push(format!("{} trials went wrong themselves", summary.failed));
+        parts.push(plural(summary.failed as u64, "trial went wrong itself", "trials went wrong themselves"));
     }
     if parts.is_empty() { "nothing was tried".to_owned() } else { parts.join("; ") }
 }

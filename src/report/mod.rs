@@ -6,6 +6,7 @@ pub mod checked;
 pub mod compare;
 pub mod conclusion;
 pub mod csv;
+pub mod diff;
 #[cfg(test)]
 mod example;
 pub mod failure;
@@ -13,6 +14,7 @@ pub mod figures;
 pub mod github;
 pub mod hgrm;
 pub mod hlog;
+pub mod html;
 pub mod jsonl;
 pub mod junit;
 pub mod load;

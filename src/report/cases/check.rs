@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Case, Place, State};
-use crate::event::{Event, Log};
+use super::{Case, KNOWN_FAILURES, Place, State};
+use crate::event::Log;
 use crate::matrix::scenario_of;
 use crate::reading::{Fact, Held};
 use crate::report::checked::Checked;
@@ -53,15 +53,8 @@ pub fn cases(log: &Log) -> (Vec<Case>, String, String) {
     (cases, word, sentence)
 }
 
-/// What was found out about the target: readings and facts.
-pub fn found(log: &Log) -> Vec<(String, String)> {
-    let found = log.events.iter().find_map(|event| match event {
-        Event::Readings { readings, facts, .. } => Some((readings, facts)),
-        _ => None,
-    });
-    let Some((readings, facts)) = found else {
-        return Vec::new();
-    };
+/// What was found out about the target, each with its name: readings and facts.
+pub fn found(readings: &BTreeMap<String, Held>, facts: &BTreeMap<String, Fact>) -> Vec<(String, String)> {
     let reading = |(id, held): (&String, &Held)| {
         let value = match held {
             Held::Found { values } => values.join(", "),
@@ -212,7 +205,7 @@ fn details<'a>(checked: &Checked<'a>, verdict: &'a ScenarioVerdict) -> String {
 
 /// An entry that passes, has expired or means nothing fails the run, whatever the scenarios do.
 fn wrong_entry(known: &KnownVerdict) -> Case {
-    let mut case = Case::new("known-failures", &known.what, "The list of known failures is true", State::Failed);
+    let mut case = Case::new(KNOWN_FAILURES, &known.what, "The list of known failures is true", State::Failed);
     let what = match known.state {
         KnownState::Passes => "it passes: take the entry out",
         KnownState::Expired => "it was to be mended by now",

@@ -7,8 +7,10 @@ mod load;
 pub mod sensitivity;
 
 use super::transcript::printable;
-use crate::event::{Kind, Log};
+use crate::event::{Event, Kind, Log};
 use crate::requirement::{Level, RequirementId};
+
+pub use check::found;
 
 /// What a case means to a CI system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +109,9 @@ impl Case {
 /// The area of the case that stands for the run as a whole.
 pub const RUN: &str = "chatspec";
 
+/// The area of the cases that stand for entries of the list of known failures.
+pub const KNOWN_FAILURES: &str = "known-failures";
+
 /// All cases of a run. A case is red exactly where the run's exit code isn't 0.
 #[derive(Clone, Debug)]
 pub struct Cases {
@@ -151,7 +156,11 @@ impl Cases {
         properties.extend([("protocol".to_owned(), header.protocol.clone()), ("suite".to_owned(), header.suite.clone())]);
         properties.extend([("seed".to_owned(), header.seed.to_string()), ("strict".to_owned(), header.strict.to_string())]);
         properties.push(("exit-code".to_owned(), code.to_string()));
-        properties.extend(check::found(log));
+        let found = log.events.iter().find_map(|event| match event {
+            Event::Readings { readings, facts, .. } => Some(found(readings, facts)),
+            _ => None,
+        });
+        properties.extend(found.unwrap_or_default());
         properties.retain(|(_, value)| !value.is_empty());
         properties.iter_mut().for_each(|(_, value)| *value = printable(value));
         let started = printable(&header.started);

@@ -39,7 +39,8 @@ pub fn page(log: &Log) -> String {
 }
 
 fn violations(page: &mut Page, checked: &Checked<'_>, cases: &Cases) {
-    let by_id: HashMap<&str, &Case> = cases.cases.iter().map(|case| (case.id.as_str(), case)).collect();
+    // An entry of the list of known failures may be called as a scenario is; scenarios stand before them.
+    let by_id: HashMap<&str, &Case> = cases.cases.iter().rev().map(|case| (case.id.as_str(), case)).collect();
     let broken = |requirement: &&Requirement| {
         matches!(checked.footer.requirements.get(&requirement.id), Some(Outcome::Fail | Outcome::Error | Outcome::Flaky))
     };
