@@ -80,21 +80,19 @@ pub async fn run(args: ReplayArgs) -> Ended {
     };
     let verbosity = if args.verbose { Verbosity::Verbose } else { Verbosity::Quiet };
     let verdicts = play(&plan, verbosity, &mut Outputs::default()).await?;
-    let mut worst = Conclusion::Conforms;
+    let mut worst = Outcome::Pass;
     for (id, then) in &before {
         let now = verdicts.scenarios.get(id).copied().unwrap_or(Outcome::CouldNotTest);
         anstream::println!("{id}: {}", compared(*then, now));
-        let ended = match now {
-            Outcome::Pass | Outcome::Skipped => Conclusion::Conforms,
-            Outcome::CouldNotTest => Conclusion::Inconclusive,
-            Outcome::Fail | Outcome::Flaky => Conclusion::Violated,
-            Outcome::Error => Conclusion::Internal,
-        };
-        if rank(ended) > rank(worst) {
-            worst = ended;
-        }
+        worst = worst.max(now);
     }
-    Ok(worst.exit_code())
+    let ended = match worst {
+        Outcome::Pass | Outcome::Skipped => Conclusion::Conforms,
+        Outcome::CouldNotTest => Conclusion::Inconclusive,
+        Outcome::Fail | Outcome::Flaky => Conclusion::Violated,
+        Outcome::Error => Conclusion::Internal,
+    };
+    Ok(ended.exit_code())
 }
 
 fn compared(then: Outcome, now: Outcome) -> String {
@@ -104,14 +102,5 @@ fn compared(then: Outcome, now: Outcome) -> String {
         Outcome::Fail | Outcome::Flaky if failed => "still failing".to_owned(),
         Outcome::CouldNotTest => "could not be tested".to_owned(),
         now => format!("{} now, {} then", now.word(), then.word()),
-    }
-}
-
-fn rank(conclusion: Conclusion) -> u8 {
-    match conclusion {
-        Conclusion::Conforms => 0,
-        Conclusion::Inconclusive => 1,
-        Conclusion::Violated => 2,
-        _ => 3,
     }
 }
