@@ -12,6 +12,7 @@ use super::{Ended, Usage, log};
 use crate::conformance::{Plan, Timing};
 use crate::known::KnownFailures;
 use crate::report::terminal::Verbosity;
+use crate::report::transcript::printable;
 use crate::verdict::{Conclusion, Outcome};
 
 #[derive(Debug, Args)]
@@ -46,6 +47,13 @@ pub async fn run(args: ReplayArgs) -> Ended {
     let given = &log.header.given;
     let mut target = args.target;
     if target.http.is_none() && target.ws.is_none() {
+        if let Some(command) = &given.command {
+            return Err(Usage(format!(
+                "the run started its server by `{}`: start it, and say with --http and --ws where it is",
+                printable(command)
+            ))
+            .into());
+        }
         (target.http, target.ws) = (given.http.clone(), given.ws.clone());
         target.capacity = target.capacity.or(given.capacity);
         target.insecure |= given.insecure;
@@ -77,7 +85,7 @@ pub async fn run(args: ReplayArgs) -> Ended {
         reproduce: log.header.reproduce.clone(),
         protocol,
     };
-    let verdicts = play(&plan, if args.verbose { Verbosity::Verbose } else { Verbosity::Quiet }, None).await?;
+    let verdicts = play(&plan, if args.verbose { Verbosity::Verbose } else { Verbosity::Quiet }, None, None).await?;
     let mut worst = Conclusion::Conforms;
     for (id, then) in &before {
         let now = verdicts.scenarios.get(id).copied().unwrap_or(Outcome::CouldNotTest);

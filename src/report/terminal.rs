@@ -294,6 +294,12 @@ impl Terminal {
         for note in &verdict.notes {
             writeln!(out, "      note: {}", printable(note))?;
         }
+        if !failure.server_output.is_empty() {
+            writeln!(out, "      the server wrote meanwhile:")?;
+        }
+        for line in &failure.server_output {
+            writeln!(out, "        {DIM}|{DIM:#} {}", printable(line))?;
+        }
         if let Some(transcript) = transcript {
             writeln!(out, "    what went over the wire:")?;
             lines(out, &transcript.lines(self.verbosity == Verbosity::Verbose), self.verbosity)?;

@@ -16,7 +16,9 @@ const MEANINGS = {
   "null message": "msg is empty",
 };
 
-const explained = (text) => (text in MEANINGS ? `\`${text}\`: ${MEANINGS[text]}` : `\`${text}\`, which the document doesn't list`);
+const isListed = (text) => typeof text === "string" && Object.hasOwn(MEANINGS, text);
+
+const explained = (text) => (isListed(text) ? `\`${text}\`: ${MEANINGS[text]}` : `\`${text}\`, which the document doesn't list`);
 
 /** A name that nobody has used. */
 const fresh = (stem) => `${stem}-${Math.random().toString(36).slice(2, 8)}`;
@@ -30,7 +32,7 @@ async function answers(user, path, parameters, text, only = false) {
   if (answer.failure) return result("fail", expected, `no answer (${answer.failure})`, answer.took);
   if (answer.res === text) return result("pass", expected, `\`${text}\``, answer.took);
   if (answer.res === undefined) return result("fail", expected, `no \`res\`, and the status ${answer.status}`, answer.took);
-  return result(!only && answer.res in MEANINGS ? "other" : "fail", expected, explained(answer.res), answer.took);
+  return result(!only && isListed(answer.res) ? "other" : "fail", expected, explained(answer.res), answer.took);
 }
 
 /** Asks over HTTP for what the document has no text for: anything but success, and no 5xx. */
