@@ -1,5 +1,8 @@
 //! Logs as one page of HTML that holds all it needs: it is readable without JavaScript, better with it, and never asks a network for anything.
 
+mod board;
+mod board_texts;
+mod board_warnings;
 mod case;
 mod check;
 mod filters;
@@ -93,6 +96,6 @@ fn checks(logs: &[(String, Log)]) -> String {
     let runs: Vec<_> = logs.iter().filter_map(|(name, log)| Some((name.as_str(), Checked::of(log)?))).collect();
     match runs.as_slice() {
         [(_, checked)] => check::page(checked),
-        _ => String::new(),
+        _ => board::page(runs),
     }
 }
