@@ -1,8 +1,24 @@
 //! Logs as one page of HTML that holds all it needs: it is readable without JavaScript, better with it, and never asks a network for anything.
 
+mod axis;
+mod charts;
+mod columns;
+mod deliveries;
+mod generator;
+mod latencies;
+mod load;
+mod loaded;
 pub mod page;
+mod rates;
+mod spectrum;
+mod table;
+mod timeline;
 
 use maud::html;
+
+pub use loaded::Unreadable;
+
+use loaded::Loaded;
 
 use super::checked::Checked;
 use crate::event::{Event, Log};
@@ -50,6 +66,8 @@ pub enum Unfit {
     Mixture { first: String, first_is: &'static str, other: String, other_is: &'static str },
     #[error("{count} logs of `{of}` don't fit on one page: give one at a time")]
     TooMany { count: usize, of: &'static str },
+    #[error("{name}: {why}; the log is damaged, so run the load again")]
+    Unreadable { name: String, why: Unreadable },
 }
 
 /// The page of these logs, each with its name for a reader: of one run its page; of several runs of `check` the scoreboard, of several
@@ -60,7 +78,8 @@ pub enum Unfit {
 pub fn page(logs: &[(String, Log)]) -> Result<String, Unfit> {
     match kind(logs)? {
         Kind::Check => Ok(checks(logs)),
-        kind @ (Kind::Sensitivity | Kind::Load) => Err(Unfit::TooMany { count: logs.len(), of: kind.word() }),
+        Kind::Load => loads(logs),
+        Kind::Sensitivity => Err(Unfit::TooMany { count: logs.len(), of: Kind::Sensitivity.word() }),
     }
 }
 
@@ -78,6 +97,15 @@ fn kind(logs: &[(String, Log)]) -> Result<Kind, Unfit> {
         }
     }
     found.map(|(_, kind)| kind).ok_or(Unfit::Nothing)
+}
+
+fn loads(logs: &[(String, Log)]) -> Result<String, Unfit> {
+    let loaded = |(name, log)| Ok((name, Loaded::of(log).map_err(|why| Unfit::Unreadable { name: String::clone(name), why })?));
+    let loads: Vec<_> = logs.iter().map(|(name, log)| (name, log)).map(loaded).collect::<Result<_, _>>()?;
+    match &loads[..] {
+        [(_, alone)] => Ok(page::document("chatspec load", load::subtitle(alone), load::body(alone))),
+        _ => Err(Unfit::TooMany { count: logs.len(), of: Kind::Load.word() }),
+    }
 }
 
 fn checks(logs: &[(String, Log)]) -> String {

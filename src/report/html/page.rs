@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
 /// The one stylesheet; its variables are the colours of all that is drawn, charts included.
-pub const STYLE: &str = include_str!("page.css");
+pub const STYLE: &str = concat!(include_str!("page.css"), include_str!("load.css"));
 
 /// The one script.
 pub const SCRIPT: &str = include_str!("page.js");
