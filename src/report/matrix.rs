@@ -104,7 +104,8 @@ pub fn markdown(trials: &[Trial], summary: &Summary) -> String {
     page
 }
 
-fn faults(summary: &Summary) -> String {
+/// How many faults are killed, and what became of the others.
+pub fn faults(summary: &Summary) -> String {
     let mut text = format!("{} of {} killed", summary.killed, summary.faults);
     for (count, what) in [(summary.unnoticed, "showed and were not noticed"), (summary.unreached, "were never reached")] {
         if count > 0 {
@@ -119,7 +120,8 @@ fn collateral(summary: &Summary) -> String {
     format!("beyond what a fault implies, {median} requirements fail in the median, {most} at most")
 }
 
-fn scenarios(summary: &Summary) -> String {
+/// How many scenarios are needed, and why the others stay.
+pub fn scenarios(summary: &Summary) -> String {
     let needed = summary.worth.iter().filter(|worth| !worth.alone.is_empty()).count();
     let needless = summary.worth.iter().filter(|worth| worth.is_needless()).count();
     let stay = summary.worth.len() - needed - needless;
@@ -138,7 +140,7 @@ fn killers(trial: &Trial) -> Vec<&str> {
 }
 
 /// The scenarios of these cases, each once.
-fn distinct(cases: &[String]) -> Vec<&str> {
+pub fn distinct(cases: &[String]) -> Vec<&str> {
     let mut scenarios: Vec<&str> = cases.iter().map(|case| scenario_of(case)).collect();
     scenarios.dedup();
     scenarios

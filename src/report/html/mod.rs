@@ -8,8 +8,11 @@ mod generator;
 mod latencies;
 mod load;
 mod loaded;
+mod matrix;
+mod overlay;
 pub mod page;
 mod rates;
+mod sides;
 mod spectrum;
 mod table;
 mod timeline;
@@ -79,7 +82,7 @@ pub fn page(logs: &[(String, Log)]) -> Result<String, Unfit> {
     match kind(logs)? {
         Kind::Check => Ok(checks(logs)),
         Kind::Load => loads(logs),
-        Kind::Sensitivity => Err(Unfit::TooMany { count: logs.len(), of: Kind::Sensitivity.word() }),
+        Kind::Sensitivity => matrix(logs),
     }
 }
 
@@ -104,8 +107,14 @@ fn loads(logs: &[(String, Log)]) -> Result<String, Unfit> {
     let loads: Vec<_> = logs.iter().map(|(name, log)| (name, log)).map(loaded).collect::<Result<_, _>>()?;
     match &loads[..] {
         [(_, alone)] => Ok(page::document("chatspec load", load::subtitle(alone), load::body(alone))),
-        _ => Err(Unfit::TooMany { count: logs.len(), of: Kind::Load.word() }),
+        several => Ok(page::document("chatspec load", overlay::subtitle(several), overlay::body(several))),
     }
+}
+
+fn matrix(logs: &[(String, Log)]) -> Result<String, Unfit> {
+    let [(_, log)] = logs else { return Err(Unfit::TooMany { count: logs.len(), of: Kind::Sensitivity.word() }) };
+    let matrix = matrix::Matrix::of(log);
+    Ok(page::document("chatspec sensitivity", matrix::subtitle(&matrix), matrix::body(&matrix)))
 }
 
 fn checks(logs: &[(String, Log)]) -> String {

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 pub const STYLE: &str = concat!(include_str!("page.css"), include_str!("load.css"));
 
 /// The one script.
-pub const SCRIPT: &str = include_str!("page.js");
+pub const SCRIPT: &str = concat!(include_str!("page.js"), include_str!("rows.js"));
 
 /// A whole page. The subtitle stands beside the title, on one line where there is room.
 pub fn document(title: &str, subtitle: Markup, body: Markup) -> String {
