@@ -10,7 +10,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use regex::{Captures, Regex};
 
 use super::axis::Axis;
-use crate::report::transcript::printable;
+use super::text::{plain, visible};
 
 /// A chart's width in its own units; on a page it is as wide as there is room.
 const WIDTH: u32 = 1440;
@@ -128,11 +128,11 @@ impl Chart {
         let column = |told: &Told| {
             let (from, to) = (self.x.map(&told.from, across), self.x.map(&told.to, across));
             html! {
-                rect class="told" x=(from) y=(down.0) width=((to - from).max(1)) height=(down.1 - down.0) { title { (printable(&told.text)) } }
+                rect class="told" x=(from) y=(down.0) width=((to - from).max(1)) height=(down.1 - down.0) { title { (plain(&told.text)) } }
             }
         };
         html! {
-            svg class="chart" role="img" aria-label=(printable(&self.label)) viewBox=(format!("0 0 {WIDTH} {}", self.height)) {
+            svg class="chart" role="img" aria-label=(plain(&self.label)) viewBox=(format!("0 0 {WIDTH} {}", self.height)) {
                 (PreEscaped(inked(inner)))
                 @for told in &self.told { (column(told)) }
             }
@@ -156,7 +156,7 @@ impl Chart {
                 let opacity = if *shaded { 0.35 } else { 0.0 };
                 root.draw(&Rectangle::new([(left, down.start), (right, down.end)], Ink::Line.mark().mix(opacity).filled()))?;
                 root.draw(&PathElement::new([(left, down.start - 34), (left, down.end)], Ink::Line.mark().stroke_width(2)))?;
-                let name = printable(name);
+                let name = plain(name);
                 if (right - left) as usize > (name.chars().count() + 1) * LETTER {
                     let style = text.clone().pos(Pos::new(HPos::Left, VPos::Bottom));
                     root.draw(&Text::new(name, (left + 8, down.start - 4), style))?;
@@ -235,8 +235,8 @@ pub fn figure(title: &str, legend: &[(Ink, String)], note: &str, chart: &Chart) 
         figure class="chart" {
             figcaption { (title) }
             @if !legend.is_empty() {
-                ul class="legend" {
-                    @for (ink, name) in legend { li { (swatch(*ink)) " " (printable(name)) } }
+                ul class="inks" {
+                    @for (ink, name) in legend { li { (swatch(*ink)) " " (visible(name)) } }
                 }
             }
             (chart.svg())

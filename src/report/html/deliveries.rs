@@ -2,11 +2,12 @@
 
 use maud::{Markup, html};
 
+use super::text::visible;
+
 use crate::event::{Blame, ErrorCount};
 use crate::ledger::{Account, WITNESSES, Witness, Wrong};
 use crate::report::figures::{count, percent, plural, seconds};
 use crate::report::load::meaning;
-use crate::report::transcript::printable;
 
 /// The account: what was due, what arrived, and each kind of what went wrong with the first that it happened to.
 pub fn account(account: &Account) -> Markup {
@@ -62,7 +63,7 @@ fn witnesses(account: &Account, wrong: Wrong) -> Markup {
                                 tr {
                                     td class="number" { (seconds(*at_ms)) }
                                     td class="number" { (number) }
-                                    @for text in [room, sender, member, note] { td { (printable(text)) } }
+                                    @for text in [room, sender, member, note] { td { (visible(text)) } }
                                 }
                             }
                         }
@@ -91,12 +92,12 @@ pub fn errors(errors: &[ErrorCount]) -> Markup {
                     tbody {
                         @for error in sorted {
                             tr {
-                                th scope="row" { (printable(&error.doing)) }
+                                th scope="row" { (visible(&error.doing)) }
                                 td class="number" { (count(error.count)) }
                                 td class="number" { (seconds(error.first_ms)) }
                                 td {
-                                    strong class="fail" { (printable(&error.what)) }
-                                    @if let Some(mend) = &error.mend { br; (printable(mend)) }
+                                    strong class="fail" { (visible(&error.what)) }
+                                    @if let Some(mend) = &error.mend { br; (visible(mend)) }
                                 }
                                 td { (whose(error.blame)) }
                             }

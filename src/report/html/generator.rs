@@ -5,11 +5,11 @@ use maud::{Markup, html};
 use super::axis::Axis;
 use super::charts::{Ink, Layer, figure};
 use super::columns::Column;
+use super::text::visible;
 use super::timeline::Timeline;
 use crate::event::{BUSY, Health, LATE, LOOP_LAG, Measured, Trust, VERY_LATE};
 use crate::report::figures::{count, millis, number, percent};
 use crate::report::load::{taken, trusted};
-use crate::report::transcript::printable;
 use crate::stats::Durations;
 
 /// The class of a degree of trust, for its colour.
@@ -28,7 +28,7 @@ pub fn health(measured: &Measured, send_lag: &Durations) -> Markup {
     html! {
         p { strong class=(class(health.trust)) { (word) } ", " (meaning) "." }
         (reasons(health))
-        dl class="facts" {
+        dl class="about" {
             dt { "sent late" }
             dd {
                 (count(health.sends_late)) " of " (count(health.sends)) " messages more than " (LATE.as_millis()) " ms late, "
@@ -56,7 +56,7 @@ pub fn health(measured: &Measured, send_lag: &Durations) -> Markup {
 pub fn reasons(health: &Health) -> Markup {
     html! {
         @if !health.reasons.is_empty() {
-            ul { @for reason in &health.reasons { li { (printable(reason)) } } }
+            ul { @for reason in &health.reasons { li { (visible(reason)) } } }
         }
     }
 }

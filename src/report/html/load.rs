@@ -6,18 +6,18 @@ use super::generator;
 use super::latencies;
 use super::loaded::Loaded;
 use super::table::{figures, tile};
+use super::text::{plain, visible};
 use super::timeline::explained;
 use super::{deliveries, rates};
 use crate::event::{Health, Measured, PhaseMeasured, Planned, ThresholdVerdict, Trust};
 use crate::report::figures::{NONE, count, number, plural, seconds};
 use crate::report::load::{said, word};
-use crate::report::transcript::printable;
 use crate::stats::{Clock, Metric};
 
 /// What stands beside the title.
 pub fn subtitle(loaded: &Loaded<'_>) -> Markup {
     let profile = loaded.planned.map_or("", |planned| &planned.profile);
-    html! { "load " (printable(profile)) " on " (printable(&loaded.header.target.http)) " · " (printable(&loaded.header.started)) }
+    html! { "load " (visible(profile)) " on " (visible(&loaded.header.target.http)) " · " (visible(&loaded.header.started)) }
 }
 
 /// The page's body.
@@ -57,9 +57,9 @@ fn verdict(loaded: &Loaded<'_>, health: Option<&Health>) -> Markup {
         None => "nothing was measured to the end".to_owned(),
     };
     html! {
-        section class=(format!("panel verdict {class}")) {
+        section class=(format!("panel conclusion {class}")) {
             p { strong class="word" { (word(footer.exit_code, trust)) ":" } " " (said) "." }
-            @for note in &footer.notes { p { (printable(note)) } }
+            @for note in &footer.notes { p { (visible(note)) } }
             @if footer.interrupted {
                 p { "The run was interrupted after " (seconds(footer.at_ms)) "; this is what it had found out by then." }
             }
@@ -132,8 +132,8 @@ fn thresholds(thresholds: &[ThresholdVerdict]) -> Markup {
                     tbody {
                         @for ThresholdVerdict { threshold, holds, measured, aborted } in thresholds {
                             tr class=(if *holds { "pass" } else { "fail" }) {
-                                th scope="row" { code { (printable(threshold)) } }
-                                td class="number" { (printable(measured.as_deref().unwrap_or("no sample"))) }
+                                th scope="row" { code { (visible(threshold)) } }
+                                td class="number" { (visible(measured.as_deref().unwrap_or("no sample"))) }
                                 td {
                                     strong { (if *holds { "✓ holds" } else { "✗ doesn't hold" }) }
                                     @if *aborted { ", and ended the run before its time" }
@@ -151,18 +151,18 @@ fn done(loaded: &Loaded<'_>) -> Markup {
     let header = loaded.header;
     html! {
         h2 { "What was done" }
-        dl class="facts" {
+        dl class="about" {
             dt { "target" }
             dd {
-                code { (printable(&header.target.http)) } " " code { (printable(&header.target.ws)) }
-                @for note in &header.target.notes { br; span class="dim" { (printable(note)) } }
+                code { (visible(&header.target.http)) } " " code { (visible(&header.target.ws)) }
+                @for note in &header.target.notes { br; span class="dim" { (visible(note)) } }
             }
             @if let Some(planned) = loaded.planned { (plan(planned)) }
             dt { "seed" }
             dd { (header.seed) }
             dt { "started" }
-            dd { (printable(&header.started)) ", by chatspec " (printable(&header.version)) }
-            @if !header.reproduce.is_empty() { dt { "again" } dd { code class="again" { (printable(&header.reproduce)) } } }
+            dd { (visible(&header.started)) ", by chatspec " (visible(&header.version)) }
+            @if !header.reproduce.is_empty() { dt { "again" } dd { code class="again" { (visible(&header.reproduce)) } } }
         }
         @if let (Some(planned), Some(measured)) = (loaded.planned, loaded.measured) { (phases(loaded, planned, measured)) }
         @if let Some(planned) = loaded.planned {
@@ -170,22 +170,22 @@ fn done(loaded: &Loaded<'_>) -> Markup {
                 details {
                     summary { "The resolved plan, as a profile that " code { "chatspec load" } " takes" }
                     pre class="panel" { (lines(&planned.resolved)) }
-                    p class="dim" { "SHA-256 " code { (printable(&planned.hash)) } }
+                    p class="dim" { "SHA-256 " code { (visible(&planned.hash)) } }
                 }
             }
         }
     }
 }
 
-/// A text of several lines, of which each is printable.
+/// A text of several lines, in which nothing hidden acts.
 fn lines(text: &str) -> String {
-    text.lines().map(printable).collect::<Vec<_>>().join("\n")
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
 }
 
 fn plan(planned: &Planned) -> Markup {
     html! {
         dt { "profile" }
-        dd { (printable(&planned.profile)) @if let Some(shard) = &planned.shard { "; shard " (printable(shard)) " of the plan" } }
+        dd { (visible(&planned.profile)) @if let Some(shard) = &planned.shard { "; shard " (visible(shard)) " of the plan" } }
         dt { "clients" }
         dd {
             (plural(planned.clients.into(), "client", "clients")) " in " (plural(planned.rooms.into(), "room", "rooms")) ", the largest of "

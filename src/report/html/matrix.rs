@@ -3,12 +3,13 @@
 
 use maud::{Markup, html};
 
+use super::filters::{self, Choice};
 use super::table::tile;
+use super::text::{anchor, plain, visible};
 use crate::event::{Event, Log, SuiteShown};
 use crate::matrix::{Kind, Summary, Trial, Worth};
 use crate::report::figures::{count, plural};
 use crate::report::matrix::{distinct, faults, scenarios};
-use crate::report::transcript::printable;
 use crate::requirement::RequirementId;
 
 /// A run of `sensitivity`.
@@ -33,8 +34,8 @@ impl<'a> Matrix<'a> {
 
     /// A requirement with its text at hand.
     fn requirement(&self, id: &RequirementId) -> Markup {
-        let text = self.suite.and_then(|suite| suite.requirement(id)).map(|requirement| printable(&requirement.text));
-        html! { span class="id" title=[text] { (printable(id.as_str())) } }
+        let text = self.suite.and_then(|suite| suite.requirement(id)).map(|requirement| plain(&requirement.text));
+        html! { span class="id" title=[text] { (visible(id.as_str())) } }
     }
 
     fn requirements<'b>(&self, ids: impl IntoIterator<Item = &'b RequirementId>) -> Markup {
@@ -52,7 +53,7 @@ impl<'a> Matrix<'a> {
 
 pub fn subtitle(matrix: &Matrix<'_>) -> Markup {
     let header = &matrix.log.header;
-    html! { "what the suite " (printable(&header.protocol)) " catches · " (printable(&header.started)) }
+    html! { "what the suite " (visible(&header.protocol)) " catches · " (visible(&header.started)) }
 }
 
 /// The page's body.
@@ -62,10 +63,7 @@ pub fn body(matrix: &Matrix<'_>) -> Markup {
             (verdict(matrix))
             (tiles(&matrix.summary))
             (not_as_it_should_be(matrix))
-            div class="filter" hidden data-filters="tr.trial" {
-                label { "Filter " input type="search" placeholder="a fault, a requirement, a scenario" autocomplete="off"; }
-                span class="dim" aria-live="polite" {}
-            }
+            (toolbar(matrix))
             (faulty(matrix))
             (conforming(matrix))
             (worth(matrix))
@@ -82,9 +80,9 @@ fn verdict(matrix: &Matrix<'_>) -> Markup {
         _ => ("fail", "The suite does not catch what it must"),
     };
     html! {
-        section class=(format!("panel verdict {class}")) {
+        section class=(format!("panel conclusion {class}")) {
             p { strong class="word" { (word) ":" } " faults: " (faults(summary)) "; " (passed(summary)) "." }
-            @for note in &footer.notes { p { (printable(note)) } }
+            @for note in &footer.notes { p { (visible(note)) } }
             @if footer.interrupted { p { "The run was interrupted; this is what it had found out by then." } }
             p class="dim" {
                 "A fault counts as killed where a scenario fails under the very requirement that the fault violates. A server that does "
@@ -92,6 +90,36 @@ fn verdict(matrix: &Matrix<'_>) -> Markup {
             }
         }
     }
+}
+
+fn toolbar(matrix: &Matrix<'_>) -> Markup {
+    let choice = |key: &'static str, word: &'static str| Choice {
+        key,
+        word,
+        count: matrix.trials.iter().filter(|trial| statuses(trial).contains(&key)).count(),
+    };
+    let choices = [
+        choice("wrong", "not as it should be"),
+        choice("collateral", "with collateral"),
+        choice("fault", "faults"),
+        choice("conforming", "conforming"),
+    ];
+    filters::toolbar("server", &choices, &[], &[], false)
+}
+
+/// By what a trial can be chosen.
+fn statuses(trial: &Trial) -> Vec<&'static str> {
+    let fault = matches!(trial.subject.kind, Kind::Fault { .. });
+    let mut statuses = vec![if fault { "fault" } else { "conforming" }];
+    statuses.extend((!trial.judgement.is_good()).then_some("wrong"));
+    statuses.extend((fault && !trial.collateral().is_empty()).then_some("collateral"));
+    statuses
+}
+
+/// A subject's name, as what leads to its row.
+fn name(trial: &Trial) -> Markup {
+    let id = format!("server-{}", anchor(&trial.subject.name));
+    html! { a #(id) href={"#" (id)} { code { (visible(&trial.subject.name)) } } }
 }
 
 fn passed(summary: &Summary) -> String {
@@ -120,9 +148,9 @@ fn not_as_it_should_be(matrix: &Matrix<'_>) -> Markup {
             h2 { "Not as it should be" }
             @for trial in wrong { (explained(matrix, trial)) }
             @if !needless.is_empty() {
-                section class="panel verdict warn" {
+                section class="panel conclusion warn" {
                     p { strong { "Needless scenarios" } ": without them nothing would be missed, and nobody says why they stay." }
-                    ul { @for worth in needless { li { code { (printable(&worth.scenario)) } ", which kills " (worth.kills) ", all of which others kill too" } } }
+                    ul { @for worth in needless { li { code { (visible(&worth.scenario)) } ", which kills " (worth.kills) ", all of which others kill too" } } }
                 }
             }
         }
@@ -131,13 +159,13 @@ fn not_as_it_should_be(matrix: &Matrix<'_>) -> Markup {
 
 fn explained(matrix: &Matrix<'_>, trial: &Trial) -> Markup {
     html! {
-        section class="panel verdict fail trouble" {
+        section class="panel conclusion fail trouble" {
             p {
-                strong class="fail" { (trial.judgement.word()) } " " code { (printable(&trial.subject.name)) }
+                strong class="fail" { (trial.judgement.word()) } " " code { (visible(&trial.subject.name)) }
                 @if let Kind::Fault { requirement, .. } = &trial.subject.kind { ", which violates " (matrix.requirement(requirement)) }
             }
-            p { (printable(&trial.subject.summary)) @if let Some(fired) = trial.fired { "; it did so " (plural(fired, "time", "times")) } }
-            @if !trial.troubles.is_empty() { ul { @for trouble in &trial.troubles { li { (printable(trouble)) } } } }
+            p { (visible(&trial.subject.summary)) @if let Some(fired) = trial.fired { "; it did so " (plural(fired, "time", "times")) } }
+            @if !trial.troubles.is_empty() { ul { @for trouble in &trial.troubles { li { (visible(trouble)) } } } }
             @if !trial.violated.is_empty() {
                 ul {
                     @for (id, cases) in &trial.violated {
@@ -152,7 +180,7 @@ fn explained(matrix: &Matrix<'_>, trial: &Trial) -> Markup {
 
 /// Scenarios by name, each once.
 fn named(cases: &[String]) -> Markup {
-    html! { @for (at, scenario) in distinct(cases).into_iter().enumerate() { @if at > 0 { ", " } code { (printable(scenario)) } } }
+    html! { @for (at, scenario) in distinct(cases).into_iter().enumerate() { @if at > 0 { ", " } code { (visible(scenario)) } } }
 }
 
 fn faulty(matrix: &Matrix<'_>) -> Markup {
@@ -161,18 +189,18 @@ fn faulty(matrix: &Matrix<'_>) -> Markup {
     trials.sort_by_key(|trial| trial.judgement.is_good());
     html! {
         h2 { "Faults" }
-        div class="scroll" tabindex="0" {
+        div class="scroll" tabindex="0" data-group {
             table class="figures wide" {
                 thead {
                     tr { @for title in ["fault", "violates", "", "what the server does", "killed by", "fails beside what it implies"] { th scope="col" class="text" { (title) } } }
                 }
                 tbody {
                     @for trial in trials {
-                        tr class=(if trial.judgement.is_good() { "trial pass" } else { "trial fail" }) {
-                            th scope="row" { code { (printable(&trial.subject.name)) } }
+                        tr class=(if trial.judgement.is_good() { "pass" } else { "fail" }) data-row data-status=(statuses(trial).join(" ")) {
+                            th scope="row" { (name(trial)) }
                             td { @if let Kind::Fault { requirement, .. } = &trial.subject.kind { (matrix.requirement(requirement)) } }
                             td { strong { (trial.judgement.word()) } }
-                            td { (printable(&trial.subject.summary)) }
+                            td { (visible(&trial.subject.summary)) }
                             td { (named(trial.killers())) }
                             td { (matrix.requirements(trial.collateral())) }
                         }
@@ -187,15 +215,15 @@ fn conforming(matrix: &Matrix<'_>) -> Markup {
     let conforms = |trial: &&&Trial| !matches!(trial.subject.kind, Kind::Fault { .. });
     html! {
         h2 { "Servers that conform" }
-        div class="scroll" tabindex="0" {
+        div class="scroll" tabindex="0" data-group {
             table class="figures wide" {
                 thead { tr { @for title in ["server", "", "what it does"] { th scope="col" class="text" { (title) } } } }
                 tbody {
                     @for trial in matrix.trials.iter().filter(conforms) {
-                        tr class=(if trial.judgement.is_good() { "trial pass" } else { "trial fail" }) {
-                            th scope="row" { code { (printable(&trial.subject.name)) } }
+                        tr class=(if trial.judgement.is_good() { "pass" } else { "fail" }) data-row data-status=(statuses(trial).join(" ")) {
+                            th scope="row" { (name(trial)) }
                             td { strong { (trial.judgement.word()) } }
-                            td { (printable(&trial.subject.summary)) }
+                            td { (visible(&trial.subject.summary)) }
                         }
                     }
                 }
@@ -217,13 +245,13 @@ fn worth(matrix: &Matrix<'_>) -> Markup {
                         tbody {
                             @for worth in &matrix.summary.worth {
                                 tr class=[worth.is_needless().then_some("fail")] {
-                                    th scope="row" { code { (printable(&worth.scenario)) } }
+                                    th scope="row" { code { (visible(&worth.scenario)) } }
                                     td class="number" { (count(worth.kills as u64)) }
                                     td {
                                         @match (&worth.stays, &worth.alone[..]) {
-                                            (Some(stays), []) => (printable(stays)),
+                                            (Some(stays), []) => (visible(stays)),
                                             (None, []) => strong { "needless" },
-                                            (_, alone) => @for (at, fault) in alone.iter().enumerate() { @if at > 0 { ", " } code { (printable(fault)) } },
+                                            (_, alone) => @for (at, fault) in alone.iter().enumerate() { @if at > 0 { ", " } code { (visible(fault)) } },
                                         }
                                     }
                                 }

@@ -1,23 +1,32 @@
 //! Logs as one page of HTML that holds all it needs: it is readable without JavaScript, better with it, and never asks a network for anything.
 
 mod axis;
+mod case;
 mod charts;
+mod check;
 mod columns;
 mod deliveries;
+mod filters;
+mod findings;
 mod generator;
+mod glance;
 mod latencies;
 mod load;
 mod loaded;
+mod marks;
 mod matrix;
 mod overlay;
 pub mod page;
 mod rates;
+mod reservations;
+mod sequence;
 mod sides;
 mod spectrum;
 mod table;
+mod text;
 mod timeline;
-
-use maud::html;
+mod wire;
+mod words;
 
 pub use loaded::Unreadable;
 
@@ -119,5 +128,8 @@ fn matrix(logs: &[(String, Log)]) -> Result<String, Unfit> {
 
 fn checks(logs: &[(String, Log)]) -> String {
     let runs: Vec<_> = logs.iter().filter_map(|(name, log)| Some((name.as_str(), Checked::of(log)?))).collect();
-    page::document("chatspec", html! { (runs.len()) " runs" }, html! {})
+    match runs.as_slice() {
+        [(_, checked)] => check::page(checked),
+        _ => String::new(),
+    }
 }

@@ -9,10 +9,10 @@ use super::columns::Column;
 use super::loaded::Loaded;
 use super::sides::{self, Measure};
 use super::spectrum::{self, Curve};
+use super::text::visible;
 use crate::event::Trust;
 use crate::report::figures::{NONE, number};
 use crate::report::load::{trusted, word};
-use crate::report::transcript::printable;
 use crate::stats::Metric;
 
 /// A load with its name for a reader.
@@ -58,12 +58,12 @@ fn caveats(loads: &[Named<'_>]) -> Markup {
     let different = differences(loads);
     let class = if different.is_empty() { "pass" } else { "warn" };
     html! {
-        section class=(format!("panel verdict {class}")) {
+        section class=(format!("panel conclusion {class}")) {
             @if different.is_empty() {
                 p { strong { "The same plan, seed and target: " } "what differs below is the runs' own." }
             } @else {
                 p { strong { "These runs differ in more than what they measured." } }
-                ul { @for difference in different { li { (printable(&difference)) } } }
+                ul { @for difference in different { li { (visible(&difference)) } } }
             }
             p { "This page is a view. Which is better is for " code { "chatspec compare BASE.jsonl … -- NEW.jsonl …" } " to say." }
         }
@@ -112,11 +112,11 @@ fn runs(loads: &[Named<'_>], inks: &[Ink]) -> Markup {
                 tbody {
                     @for ((name, loaded), ink) in loads.iter().zip(inks) {
                         tr {
-                            th scope="row" { (printable(name)) }
+                            th scope="row" { (visible(name)) }
                             td { (swatch(*ink)) }
                             td { (word(loaded.footer.exit_code, loaded.trust())) }
-                            td { (printable(&loaded.header.target.http)) }
-                            td { (printable(loaded.planned.map_or(NONE, |planned| &planned.profile))) }
+                            td { (visible(&loaded.header.target.http)) }
+                            td { (visible(loaded.planned.map_or(NONE, |planned| &planned.profile))) }
                             td class="number" { (loaded.header.seed) }
                             td { (loaded.trust().map_or(NONE, |trust| trusted(trust).0)) }
                         }
@@ -134,7 +134,7 @@ fn side_by_side(loads: &[Named<'_>]) -> Markup {
     html! {
         div class="scroll" tabindex="0" {
             table class="figures" {
-                thead { tr { th scope="col" { "" } @for (name, _) in loads { th scope="col" colspan="2" { (printable(name)) } } } }
+                thead { tr { th scope="col" { "" } @for (name, _) in loads { th scope="col" colspan="2" { (visible(name)) } } } }
                 tbody {
                     @for row in 0..rows {
                         @if measures.iter().any(|run| run[row].value.is_some()) {

@@ -5,10 +5,10 @@ use maud::{Markup, html};
 use super::loaded::Loaded;
 use super::overlay::Named;
 use super::table::figures;
+use super::text::visible;
 use crate::event::Trust;
 use crate::ledger::Wrong;
 use crate::report::figures::number;
-use crate::report::transcript::printable;
 use crate::stats::compare::{Compared, Figure, LEAST_RUNS, Loss, MinEffect, Unit, Verdict, compare};
 use crate::stats::{Clock, Metric, durations};
 
@@ -144,7 +144,7 @@ pub fn verdict(loads: &[Named<'_>], sides: Option<&Sides>) -> Markup {
     html! {
         h3 { "Compared" }
         p {
-            "The " (new) " runs of " strong { (printable(&sides.new)) } " against the " (base) " of " strong { (printable(&sides.base)) } ": "
+            "The " (new) " runs of " strong { (visible(&sides.new)) } " against the " (base) " of " strong { (visible(&sides.base)) } ": "
             strong class=(class(comparison.verdict)) { (comparison.verdict.word()) }
             ". What differs by less than " (comparison.min_effect) " doesn't matter; what isn't known to be the same is inconclusive."
         }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::report::transcript::printable;
+use super::text::visible;
 
 /// A table: what its first column names, then figures. It scrolls by itself where there is no room for it.
 pub fn figures<const N: usize>(titles: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> Markup {
@@ -14,7 +14,7 @@ pub fn figures<const N: usize>(titles: [&str; N], rows: impl IntoIterator<Item =
                     @for row in rows {
                         tr {
                             @for (column, cell) in row.iter().enumerate() {
-                                @if column == 0 { th scope="row" { (printable(cell)) } } @else { td class="number" { (printable(cell)) } }
+                                @if column == 0 { th scope="row" { (visible(cell)) } } @else { td class="number" { (visible(cell)) } }
                             }
                         }
                     }
@@ -26,5 +26,5 @@ pub fn figures<const N: usize>(titles: [&str; N], rows: impl IntoIterator<Item =
 
 /// A figure that stands out, with what it is of; `class` gives its colour.
 pub fn tile(class: &str, figure: &str, of: &str) -> Markup {
-    html! { li class=(class) { strong { (printable(figure)) } span { (printable(of)) } } }
+    html! { li class=(class) { strong { (visible(figure)) } span { (visible(of)) } } }
 }
