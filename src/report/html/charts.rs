@@ -25,7 +25,7 @@ const ABOVE: u32 = 46;
 const RIGHT: u32 = 40;
 
 /// How wide a letter is at most, in the chart's units.
-const LETTER: usize = 21;
+const LETTER: usize = 25;
 
 /// The colour of something drawn, and how it is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,8 +218,8 @@ fn inked(drawn: &str) -> String {
     let coloured = MARK.replace_all(drawn, |found: &Captures<'_>| {
         let (kind, at) = (number(&found[2]), number(&found[3]));
         let dashes = match (&found[1], kind) {
-            ("stroke", 2) => " stroke-dasharray=\"10 7\"",
-            ("stroke", 4) => " stroke-dasharray=\"18 10\"",
+            ("stroke", 2) => " stroke-dasharray=\"6 4\"",
+            ("stroke", 4) => " stroke-dasharray=\"10 5\"",
             _ => "",
         };
         format!("{}=\"{}\"{dashes}", &found[1], Ink::variable(kind, at))

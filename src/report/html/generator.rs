@@ -67,7 +67,7 @@ fn joined(figures: &[f64], shown: fn(f64) -> String) -> String {
 
 /// Lags and processor time over time, with the limits above which trust goes.
 pub fn charts(timeline: &Timeline<'_>) -> Markup {
-    html! { div class="pair" { (lags(timeline)) (processors(timeline)) } }
+    html! { div class="pair evidence" { (lags(timeline)) (processors(timeline)) } }
 }
 
 fn lags(timeline: &Timeline<'_>) -> Markup {

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::filters::{self, Choice};
 use super::table::tile;
-use super::text::{anchor, plain, visible};
+use super::text::{anchor, plain, prose, visible};
 use crate::event::{Event, Log, SuiteShown};
 use crate::matrix::{Kind, Summary, Trial, Worth};
 use crate::report::figures::{count, plural};
@@ -164,7 +164,7 @@ fn explained(matrix: &Matrix<'_>, trial: &Trial) -> Markup {
                 strong class="fail" { (trial.judgement.word()) } " " code { (visible(&trial.subject.name)) }
                 @if let Kind::Fault { requirement, .. } = &trial.subject.kind { ", which violates " (matrix.requirement(requirement)) }
             }
-            p { (visible(&trial.subject.summary)) @if let Some(fired) = trial.fired { "; it did so " (plural(fired, "time", "times")) } }
+            p { (prose(&trial.subject.summary)) @if let Some(fired) = trial.fired { "; it did so " (plural(fired, "time", "times")) } }
             @if !trial.troubles.is_empty() { ul { @for trouble in &trial.troubles { li { (visible(trouble)) } } } }
             @if !trial.violated.is_empty() {
                 ul {
@@ -188,21 +188,23 @@ fn faulty(matrix: &Matrix<'_>) -> Markup {
     let mut trials: Vec<&Trial> = matrix.trials.iter().filter(is_fault).copied().collect();
     trials.sort_by_key(|trial| trial.judgement.is_good());
     html! {
-        h2 { "Faults" }
-        div class="scroll" tabindex="0" data-group {
-            table class="figures wide" {
-                thead {
-                    tr { @for title in ["fault", "violates", "", "what the server does", "killed by", "fails beside what it implies"] { th scope="col" class="text" { (title) } } }
-                }
-                tbody {
-                    @for trial in trials {
-                        tr class=(if trial.judgement.is_good() { "pass" } else { "fail" }) data-row data-status=(statuses(trial).join(" ")) {
-                            th scope="row" { (name(trial)) }
-                            td { @if let Kind::Fault { requirement, .. } = &trial.subject.kind { (matrix.requirement(requirement)) } }
-                            td { strong { (trial.judgement.word()) } }
-                            td { (visible(&trial.subject.summary)) }
-                            td { (named(trial.killers())) }
-                            td { (matrix.requirements(trial.collateral())) }
+        section data-group {
+            h2 { "Faults" }
+            div class="scroll" tabindex="0" {
+                table class="figures wide" {
+                    thead {
+                        tr { @for title in ["fault", "violates", "", "what the server does", "killed by", "fails beside what it implies"] { th scope="col" class="text" { (title) } } }
+                    }
+                    tbody {
+                        @for trial in trials {
+                            tr class=(if trial.judgement.is_good() { "pass" } else { "fail" }) data-row data-status=(statuses(trial).join(" ")) {
+                                th scope="row" { (name(trial)) }
+                                td { @if let Kind::Fault { requirement, .. } = &trial.subject.kind { (matrix.requirement(requirement)) } }
+                                td { strong { (trial.judgement.word()) } }
+                                td { (prose(&trial.subject.summary)) }
+                                td { (named(trial.killers())) }
+                                td { (matrix.requirements(trial.collateral())) }
+                            }
                         }
                     }
                 }
@@ -214,16 +216,18 @@ fn faulty(matrix: &Matrix<'_>) -> Markup {
 fn conforming(matrix: &Matrix<'_>) -> Markup {
     let conforms = |trial: &&&Trial| !matches!(trial.subject.kind, Kind::Fault { .. });
     html! {
-        h2 { "Servers that conform" }
-        div class="scroll" tabindex="0" data-group {
-            table class="figures wide" {
-                thead { tr { @for title in ["server", "", "what it does"] { th scope="col" class="text" { (title) } } } }
-                tbody {
-                    @for trial in matrix.trials.iter().filter(conforms) {
-                        tr class=(if trial.judgement.is_good() { "pass" } else { "fail" }) data-row data-status=(statuses(trial).join(" ")) {
-                            th scope="row" { (name(trial)) }
-                            td { strong { (trial.judgement.word()) } }
-                            td { (visible(&trial.subject.summary)) }
+        section data-group {
+            h2 { "Servers that conform" }
+            div class="scroll" tabindex="0" {
+                table class="figures wide" {
+                    thead { tr { @for title in ["server", "", "what it does"] { th scope="col" class="text" { (title) } } } }
+                    tbody {
+                        @for trial in matrix.trials.iter().filter(conforms) {
+                            tr class=(if trial.judgement.is_good() { "pass" } else { "fail" }) data-row data-status=(statuses(trial).join(" ")) {
+                                th scope="row" { (name(trial)) }
+                                td { strong { (trial.judgement.word()) } }
+                                td { (prose(&trial.subject.summary)) }
+                            }
                         }
                     }
                 }

@@ -51,7 +51,9 @@ pub fn measures(loaded: &Loaded<'_>) -> Vec<Measure> {
             }
         }
         for (name, quantile, judged) in PERCENTILES {
-            let value = (!chosen.is_empty()).then(|| chosen.value_at_quantile(quantile) as f64 / 1000.0);
+            // Of a hundred, the 99.9th percentile is but the maximum.
+            let enough = judged || quantile == 1.0 || chosen.len() as f64 * (1.0 - quantile) >= 0.999;
+            let value = (enough && !chosen.is_empty()).then(|| chosen.value_at_quantile(quantile) as f64 / 1000.0);
             all.push(Measure { name: format!("{}.{name}", metric.name()), unit: Unit::Millis, judged, value });
         }
     }
