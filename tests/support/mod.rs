@@ -1,6 +1,7 @@
 //! What several test binaries share: servers to check, and runs of the engine and the binary.
 #![allow(dead_code)]
 
+pub mod loads;
 pub mod streams;
 
 use std::path::Path;

@@ -14,10 +14,15 @@ use crate::report::figures::{NONE, count, number, plural, seconds};
 use crate::report::load::{said, word};
 use crate::stats::{Clock, Metric};
 
+/// The conclusion, and the profile that it is of.
+pub fn title(loaded: &Loaded<'_>) -> String {
+    let profile = loaded.planned.map_or("no profile", |planned| &planned.profile);
+    format!("{}: {}", word(loaded.footer.exit_code, loaded.trust()), plain(profile))
+}
+
 /// What stands beside the title.
 pub fn subtitle(loaded: &Loaded<'_>) -> Markup {
-    let profile = loaded.planned.map_or("", |planned| &planned.profile);
-    html! { "load " (visible(profile)) " on " (visible(&loaded.header.target.http)) " · " (visible(&loaded.header.started)) }
+    html! { "chatspec load of " (visible(&loaded.header.target.http)) " · " (visible(&loaded.header.started)) }
 }
 
 /// The page's body.

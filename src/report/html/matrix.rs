@@ -53,7 +53,7 @@ impl<'a> Matrix<'a> {
 
 pub fn subtitle(matrix: &Matrix<'_>) -> Markup {
     let header = &matrix.log.header;
-    html! { "what the suite " (visible(&header.protocol)) " catches · " (visible(&header.started)) }
+    html! { "chatspec sensitivity of the suite " (visible(&header.protocol)) " · " (visible(&header.started)) }
 }
 
 /// The page's body.

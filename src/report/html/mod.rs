@@ -1,6 +1,9 @@
 //! Logs as one page of HTML that holds all it needs: it is readable without JavaScript, better with it, and never asks a network for anything.
 
 mod axis;
+mod board;
+mod board_texts;
+mod board_warnings;
 mod case;
 mod charts;
 mod check;
@@ -115,21 +118,21 @@ fn loads(logs: &[(String, Log)]) -> Result<String, Unfit> {
     let loaded = |(name, log)| Ok((name, Loaded::of(log).map_err(|why| Unfit::Unreadable { name: String::clone(name), why })?));
     let loads: Vec<_> = logs.iter().map(|(name, log)| (name, log)).map(loaded).collect::<Result<_, _>>()?;
     match &loads[..] {
-        [(_, alone)] => Ok(page::document("chatspec load", load::subtitle(alone), load::body(alone))),
-        several => Ok(page::document("chatspec load", overlay::subtitle(several), overlay::body(several))),
+        [(_, alone)] => Ok(page::document(&load::title(alone), load::subtitle(alone), load::body(alone))),
+        several => Ok(page::document("Loads laid over each other", overlay::subtitle(several), overlay::body(several))),
     }
 }
 
 fn matrix(logs: &[(String, Log)]) -> Result<String, Unfit> {
     let [(_, log)] = logs else { return Err(Unfit::TooMany { count: logs.len(), of: Kind::Sensitivity.word() }) };
     let matrix = matrix::Matrix::of(log);
-    Ok(page::document("chatspec sensitivity", matrix::subtitle(&matrix), matrix::body(&matrix)))
+    Ok(page::document("What the suite catches", matrix::subtitle(&matrix), matrix::body(&matrix)))
 }
 
 fn checks(logs: &[(String, Log)]) -> String {
     let runs: Vec<_> = logs.iter().filter_map(|(name, log)| Some((name.as_str(), Checked::of(log)?))).collect();
     match runs.as_slice() {
         [(_, checked)] => check::page(checked),
-        _ => String::new(),
+        _ => board::page(runs),
     }
 }

@@ -11,7 +11,7 @@ use super::sides::{self, Measure};
 use super::spectrum::{self, Curve};
 use super::text::visible;
 use crate::event::Trust;
-use crate::report::figures::{NONE, number};
+use crate::report::figures::{NONE, number, plural};
 use crate::report::load::{trusted, word};
 use crate::stats::Metric;
 
@@ -19,7 +19,7 @@ use crate::stats::Metric;
 pub type Named<'a> = (&'a String, Loaded<'a>);
 
 pub fn subtitle(loads: &[Named<'_>]) -> Markup {
-    html! { (loads.len()) " loads laid over each other" }
+    html! { "chatspec load, " (plural(loads.len() as u64, "run", "runs")) }
 }
 
 /// The page's body.

@@ -86,7 +86,7 @@ pub fn drawn(rows: &[Row], actors: &[String]) -> Markup {
             ol {
                 @for row in rows {
                     li class=(class(row)) {
-                        span.at { (format!("{:.1}", row.at_ms - start)) }
+                        span.at { (at(row, start)) }
                         (arrow(row, &columns))
                         span.text { (text(row)) }
                     }
@@ -104,7 +104,7 @@ pub fn as_text(rows: &[Row], actors: &[String]) -> Markup {
     let start = rows.first().map_or(0.0, |row| row.at_ms);
     let mut lines = String::new();
     for row in rows {
-        let _ = write!(lines, "{:.1}\t", row.at_ms - start);
+        let _ = write!(lines, "{}\t", at(row, start));
         escape(&plain(&row.actor), &mut lines);
         let _ = write!(lines, "\t{}", row.what.sign());
         for flag in [row.fence.then_some("fence"), row.miss].into_iter().flatten() {
@@ -115,6 +115,11 @@ pub fn as_text(rows: &[Row], actors: &[String]) -> Markup {
         lines.push('\n');
     }
     html! { pre.wire data-columns=(names.join("\t")) data-actors=(columns.actors) { (PreEscaped(lines)) } }
+}
+
+/// Milliseconds since the first row; nothing where a row is of no moment.
+fn at(row: &Row, start: f64) -> String {
+    if matches!(row.what, What::Gap | What::Cut) { String::new() } else { format!("{:.1}", row.at_ms - start) }
 }
 
 fn class(row: &Row) -> String {
@@ -130,6 +135,7 @@ fn head(columns: &Columns) -> Markup {
     let last = columns.names.len();
     html! {
         div.names {
+            span.at { "ms" }
             svg.lanes aria-hidden="true" {
                 @if last > columns.actors {
                     text.server x=(format!("{:.2}%", middle_of_server(columns))) y="11" { "server" }
