@@ -81,6 +81,11 @@ impl<'a> Checked<'a> {
         probes.into_iter().map(|(name, _, events)| (name, events)).collect()
     }
 
+    /// How many exchanges and frames there are in all.
+    pub fn events(&self) -> usize {
+        self.wires.values().map(Vec::len).sum()
+    }
+
     /// The requirements that the run says something of, in the document's order and grouped by what their IDs begin with; those that
     /// the suite doesn't know stand at the end.
     pub fn areas(&self) -> Vec<(&'a str, Vec<RequirementShown<'a>>)> {

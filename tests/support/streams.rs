@@ -360,3 +360,27 @@ pub fn hostile() -> Vec<Event> {
     events.push(Event::Finished(footer));
     events
 }
+
+/// A run in which as many scenarios as durations passed, each in that time.
+pub fn timed(durations_ms: &[f64]) -> Vec<Event> {
+    let names: Vec<String> = (0..durations_ms.len()).map(|number| format!("timed.case-{number}")).collect();
+    let shown = |name: &String| ScenarioShown {
+        id: name.clone(),
+        title: "It takes its time".into(),
+        area: "timed".into(),
+        place: "timed.yaml:1:1".into(),
+        actors: vec!["ann".into()],
+        proves: vec![id("PING-1")],
+    };
+    let suite = SuiteShown { scenarios: names.iter().map(shown).collect(), ..SuiteShown::default() };
+    let mut events = vec![header(), Event::Suite(Box::new(suite)), readings()];
+    for (name, duration_ms) in names.iter().zip(durations_ms) {
+        events.push(Event::ScenarioFinished(Box::new(ScenarioVerdict {
+            duration_ms: *duration_ms,
+            ..verdict(name, "PING-1", Outcome::Pass)
+        })));
+    }
+    let scenarios: Vec<(&str, Outcome)> = names.iter().map(|name| (name.as_str(), Outcome::Pass)).collect();
+    events.push(finished(0, &[("PING-1", Outcome::Pass)], &scenarios, false, &[]));
+    events
+}
