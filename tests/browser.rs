@@ -80,9 +80,9 @@ fn filters_search_and_keys_find_and_open_what_is_looked_for() {
     browser.open(&page);
     assert_eq!(browser.eval(ROWS), "ECHO-1 ECHO-2 PING-1", "all rows are there at first");
 
-    browser.eval("document.querySelector('[data-show=failed]').click()");
-    assert_eq!(browser.eval(ROWS), "ECHO-2", "what failed is shown alone");
-    browser.eval("document.querySelector('[data-show=failed]').click()");
+    browser.eval("document.querySelector('[data-show=warned]').click()");
+    assert_eq!(browser.eval(ROWS), "ECHO-2", "what warns is shown alone");
+    browser.eval("document.querySelector('[data-show=warned]').click()");
 
     browser.press("/");
     assert_eq!(browser.eval(SEARCH), true, "/ goes to the search");
