@@ -113,7 +113,7 @@ pub fn failing() -> Vec<Event> {
         near: vec![NearMiss { at_ms: 105.0, actor: "bob".into(), what: "for ann alone".into(), differences: Vec::new() }],
         late: vec![NearMiss { at_ms: 3500.0, actor: "bob".into(), what: "too late".into(), differences: Vec::new() }],
         ends: vec!["bob: close frame with code 1011 (oops)".into()],
-        server_output: vec![text()],
+        server_output: vec!["Traceback (most recent call last):".into()],
     });
     let mut ping = verdict("ping.pong", "PING-1", Outcome::CouldNotTest);
     ping.why = Some("no answer within 3s".into());
