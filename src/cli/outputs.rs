@@ -176,10 +176,11 @@ impl Outputs {
             if let Some((other, _)) = self.claimed.iter().find(|(_, claimed)| Some(claimed) == real.as_ref()) {
                 return Err(twice(option, other, path).into());
             }
-            let file = File::create(path).map_err(|error| Usage(format!("{option}: {} can't be written: {error}", path.display())))?;
-            if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            // A pipe takes one opening only, and a device none for nothing.
+            if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
                 return Ok(());
             }
+            File::create(path).map_err(|error| Usage(format!("{option}: {} can't be written: {error}", path.display())))?;
             known = std::fs::canonicalize(path).unwrap_or(known);
         } else if let Some((other, _)) = self.claimed.iter().find(|(_, claimed)| claimed.as_os_str() == STDOUT) {
             return Err(twice(option, other, path).into());
