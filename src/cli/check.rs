@@ -1,19 +1,23 @@
 //! `chatspec check`.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::command_server::CommandServer;
+use super::command_target::{CommandArgs, Started};
 use super::expected::Expected;
 use super::interrupt::interrupt;
 use super::outputs::{OutputArgs, Outputs};
 use super::suite::SuiteArgs;
 use super::target::{TargetArgs, quote, waits};
+use super::witness::Witness;
 use super::{Ended, Usage};
 use crate::conformance::{self, Plan, Timing};
-use crate::event::Given;
+use crate::event::{Given, Header, SuiteShown};
 use crate::report::progress::Progress;
 use crate::report::terminal::{Terminal, Verbosity};
 use crate::scenario::select::select;
@@ -23,6 +27,8 @@ use crate::verdict::Verdicts;
 pub struct CheckArgs {
     #[command(flatten)]
     target: TargetArgs,
+    #[command(flatten)]
+    command: CommandArgs,
 
     /// Fail on SHOULD and ROBUST too
     #[arg(long)]
@@ -69,7 +75,7 @@ pub struct CheckArgs {
     quiet: bool,
 }
 
-fn positive(text: &str) -> Result<Duration, String> {
+pub fn positive(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| format!("{error} (such as `500ms` or `3s`)"))?;
     if duration.is_zero() { Err("it must be more than nothing".into()) } else { Ok(duration) }
 }
@@ -80,8 +86,15 @@ pub async fn run(args: CheckArgs) -> Ended {
     let timing = Timing { timeout: args.timeout, max_time: args.max_time, within: waits(&args.within, &protocol)? };
     let mut outputs = Outputs::open(&args.outputs, None)?;
     let expected = args.expected.as_deref().map(|path| Expected::open(path, &protocol, args.update_expected)).transpose()?;
-    let target = args.target.resolve(&protocol).await?;
     let seed = args.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
+    let Started { target, mut server, http, ws } = match args.command.resolve(&args.target, &protocol).await? {
+        Ok(started) => started,
+        Err(code) => {
+            let header = Header { strict: args.strict, ..Header::new("check", &protocol.name, &protocol.hash, seed) };
+            let why = "the server that --cmd starts didn't come up";
+            return Ok(outputs.never_began(header, Some(SuiteShown::new(&protocol, &selected)), why, code));
+        }
+    };
     let plan = Plan {
         protocol: protocol.clone(),
         selected,
@@ -94,7 +107,7 @@ pub async fn run(args: CheckArgs) -> Ended {
         strict: args.strict,
         known: expected.as_ref().map(|expected| expected.known.clone()).unwrap_or_default(),
         transcripts: true,
-        given: given(&args),
+        given: Given { http, ws, ..given(&args) },
         reproduce: reproduce(&args, &target.options, seed),
     };
     let verbosity = match (args.quiet, args.verbose) {
@@ -102,7 +115,10 @@ pub async fn run(args: CheckArgs) -> Ended {
         (_, true) => Verbosity::Verbose,
         _ => Verbosity::Normal,
     };
-    let verdicts = play(&plan, verbosity, &mut outputs).await?;
+    let verdicts = play(&plan, verbosity, &mut outputs, server.as_mut()).await?;
+    if let Some(server) = server {
+        server.stop().await;
+    }
     let code = match expected.filter(|_| args.update_expected) {
         Some(expected) => expected.update(&verdicts)?,
         None => verdicts.conclusion.exit_code(),
@@ -110,11 +126,19 @@ pub async fn run(args: CheckArgs) -> Ended {
     Ok(outputs.finish(code))
 }
 
-/// Plays a plan, shows it on the terminal, and tells the outputs.
-pub async fn play(plan: &Plan, verbosity: Verbosity, outputs: &mut Outputs) -> anyhow::Result<Verdicts> {
+/// Plays a plan, shows it on the terminal, and tells the outputs; with what a server that was started for it writes.
+pub async fn play(
+    plan: &Plan,
+    verbosity: Verbosity,
+    outputs: &mut Outputs,
+    server: Option<&mut CommandServer>,
+) -> anyhow::Result<Verdicts> {
+    let mut witness = server.map(Witness::new);
     let mut terminal = Terminal::new(verbosity);
     let mut progress = Progress::new(verbosity == Verbosity::Quiet);
     let verdicts = conformance::run(plan, interrupt().await, |event| {
+        let told = witness.as_mut().map_or(Cow::Borrowed(event), |witness| witness.told(event));
+        let event = &*told;
         progress.event(event);
         terminal.event(event);
         outputs.event(event);
@@ -134,6 +158,7 @@ fn given(args: &CheckArgs) -> Given {
         readings: args.target.reading.clone(),
         headers: args.target.header.iter().filter_map(|header| header.split_once(':')).map(|(name, _)| name.to_owned()).collect(),
         insecure: args.target.insecure,
+        command: args.command.cmd.clone(),
         scenarios: args.suite.scenarios.as_ref().map(|dir| dir.display().to_string()),
         timeout_ms: u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX),
         within: args.within.clone(),

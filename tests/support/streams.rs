@@ -113,6 +113,7 @@ pub fn failing() -> Vec<Event> {
         near: vec![NearMiss { at_ms: 105.0, actor: "bob".into(), what: "for ann alone".into(), differences: Vec::new() }],
         late: vec![NearMiss { at_ms: 3500.0, actor: "bob".into(), what: "too late".into(), differences: Vec::new() }],
         ends: vec!["bob: close frame with code 1011 (oops)".into()],
+        server_output: vec!["Traceback (most recent call last):".into(), "\u{1b}[31mKeyError\u{1b}[0m: 'bob'".into()],
     });
     let mut ping = verdict("ping.pong", "PING-1", Outcome::CouldNotTest);
     ping.why = Some("no answer within 3s".into());
@@ -312,6 +313,7 @@ pub fn hostile() -> Vec<Event> {
         near: vec![miss()],
         late: vec![miss()],
         ends: vec![text()],
+        server_output: vec![text()],
     });
     let mut skipped = verdict("skipped", "H-1", Outcome::Skipped);
     skipped.why = Some(text());
