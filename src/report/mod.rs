@@ -10,6 +10,7 @@ pub mod hgrm;
 pub mod hlog;
 pub mod html;
 pub mod jsonl;
+pub mod little;
 pub mod load;
 pub mod load_progress;
 pub mod matrix;
