@@ -220,3 +220,16 @@ async fn several_logs_make_a_page_and_two_can_be_compared() {
     assert_eq!(code, 1, "{out}{err}");
     assert!(out.contains("broken") && out.contains("WORSE: "), "{out}");
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_never_comes_up_is_an_error_in_the_files_too() {
+    let folder = Folder::new();
+    let (junit, log) = (folder.path("x.xml"), folder.path("x.jsonl"));
+    let (code, _, err) = run(&[], &["check", "--cmd", "exit 7", "--only", "JOIN-3", "--junit", &junit, "--json", &log]).await;
+    assert_eq!(code, 3, "{err}");
+    assert!(folder.text("x.xml").contains("<error message=\"INCONCLUSIVE: the server that --cmd starts"), "{}", folder.text("x.xml"));
+    let (code, shown, err) = run(&[], &["report", &log]).await;
+    assert_eq!(code, 0, "{err}");
+    assert!(shown.contains("INCONCLUSIVE"), "{shown}");
+}

@@ -161,7 +161,7 @@ pub fn diff(logs: [(&str, &Log); 2], options: Options) -> Result<Diff, Unfit> {
     diff.findings = findings(&a, &b);
     (diff.slower, diff.pace) = pace::slower(&a, &b);
     for changes in [&mut diff.requirements, &mut diff.scenarios] {
-        changes.sort_by(|x, y| (x.word, x.level).cmp(&(y.word, y.level)));
+        changes.sort_by_key(|change| (change.word, change.level));
     }
     Ok(diff)
 }

@@ -170,7 +170,7 @@ mod tests {
     fn a_long_text_keeps_its_ends_and_no_half_of_a_character() {
         assert_eq!(shortened("0123456789", 10), "0123456789");
         assert_eq!(shortened("0123456789", 6), "0123…89");
-        assert_eq!(shortened("聊天室聊天室", 6), "聊…室");
+        assert_eq!(shortened("聊天室聊天室", 10), "聊天…室");
         assert_eq!(shortened("聊天室", 0), "…");
     }
 
