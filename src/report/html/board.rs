@@ -41,19 +41,26 @@ impl Line<'_> {
         self.requirement.map_or("", |requirement| &requirement.text)
     }
 
-    /// Whether it came to the same with every server.
-    fn is_same(&self, columns: &[Column<'_>]) -> bool {
-        let outcomes: Vec<_> = columns.iter().map(|column| column.outcome(self.id).map(|(outcome, _)| outcome)).collect();
-        outcomes.windows(2).all(|pair| pair[0] == pair[1])
+    /// Whether it is known to have come to different things with different servers.
+    fn differs(&self, columns: &[Column<'_>]) -> bool {
+        let is_known = |outcome: &Outcome| !matches!(outcome, Outcome::CouldNotTest | Outcome::Skipped);
+        let outcomes = columns.iter().filter_map(|column| column.outcome(self.id)).map(|(outcome, _)| outcome);
+        let outcomes: Vec<Outcome> = outcomes.filter(is_known).collect();
+        outcomes.windows(2).any(|pair| pair[0] != pair[1])
     }
 
-    pub fn passes_everywhere(&self, columns: &[Column<'_>]) -> bool {
+    /// Whether some server came to something else than a pass.
+    pub fn falls_short(&self, columns: &[Column<'_>]) -> bool {
+        columns.iter().filter_map(|column| column.outcome(self.id)).any(|(outcome, _)| outcome != Outcome::Pass)
+    }
+
+    fn passes_everywhere(&self, columns: &[Column<'_>]) -> bool {
         columns.iter().all(|column| matches!(column.outcome(self.id), Some((Outcome::Pass, _))))
     }
 
     fn status(&self, columns: &[Column<'_>]) -> Vec<&'static str> {
         let mut status = Vec::new();
-        if !self.is_same(columns) {
+        if self.differs(columns) {
             status.push("differ");
         }
         if self.passes_everywhere(columns) {
@@ -190,7 +197,7 @@ fn totals(columns: &[Column<'_>]) -> Markup {
 
 fn row(line: &Line<'_>, columns: &[Column<'_>]) -> Markup {
     let id = anchor(line.id.as_str());
-    let has_text = !line.passes_everywhere(columns);
+    let has_text = line.falls_short(columns);
     html! {
         tr id=(id) data-row data-status=(line.status(columns).join(" ")) data-level=(line.level()) data-area=(area_of(line.id)) {
             th scope="row" {
@@ -207,7 +214,7 @@ fn cell(line: &Line<'_>, column: &Column<'_>) -> Markup {
         @match column.outcome(line.id) {
             Some((outcome, counts)) => td {
                 (words::mark(outcome, words::tone(outcome, counts)))
-                @if let Some(word) = words::counts(counts) { " " small.dim { (word) } }
+                @if let Some(word) = words::counts(counts).filter(|_| outcome != Outcome::CouldNotTest) { " " small.dim { (word) } }
             },
             None => td.dim title="the run of this server says nothing of it" {
                 @if column.checked.suite.requirement(line.id).is_some() { "not played" } @else { "not in its suite" }
@@ -221,7 +228,7 @@ fn readings(columns: &[Column<'_>]) -> Markup {
     let mut readings: Vec<&str> = columns.iter().flat_map(|column| column.checked.readings.keys()).map(String::as_str).collect();
     readings.sort_unstable();
     readings.dedup();
-    let mut facts: Vec<&str> = columns.iter().flat_map(|column| column.checked.facts.keys()).map(String::as_str).collect();
+    let mut facts: Vec<&str> = columns.iter().flat_map(|column| column.checked.suite.facts.keys()).map(String::as_str).collect();
     facts.sort_unstable();
     facts.dedup();
     let held = |id: &str| columns.iter().map(|column| column.checked.readings.get(id).map_or("–".into(), held)).collect::<Vec<_>>();

@@ -4,14 +4,14 @@ use maud::{Markup, html};
 
 use super::board::{Column, Line};
 use super::text::{anchor, count, prose, visible};
-use super::words;
+use super::{case, words};
 use crate::verdict::{Outcome, ScenarioVerdict};
 
 /// How many scenarios of one server are named below one requirement.
 const SHOWN: usize = 3;
 
 pub fn texts(lines: &[Line<'_>], columns: &[Column<'_>]) -> Markup {
-    let lines: Vec<_> = lines.iter().filter(|line| !line.passes_everywhere(columns)).collect();
+    let lines: Vec<_> = lines.iter().filter(|line| line.falls_short(columns)).collect();
     html! {
         @if !lines.is_empty() {
             h2 { "What doesn't pass everywhere" }
@@ -54,13 +54,10 @@ fn reason(column: &Column<'_>, verdict: &ScenarioVerdict) -> Markup {
     };
     let obstacles: Vec<&str> = words::obstacles(verdict).iter().map(crate::requirement::RequirementId::as_str).collect();
     let place = verdict.failure.as_ref().map(|failure| failure.step.place.as_str()).filter(|place| !place.is_empty());
-    let again = &column.checked.header.reproduce;
     html! {
-        code.id { (visible(&verdict.scenario)) } " " (visible(&why))
+        code.id { (visible(&verdict.scenario)) } " " (prose(&why))
         @if !obstacles.is_empty() && verdict.outcome == Outcome::CouldNotTest { span.dim { " (" (visible(&obstacles.join(", "))) " stood in the way)" } }
         @if let Some(place) = place { span.dim { ", at " code { (visible(place)) } } }
-        @if verdict.outcome == Outcome::Fail && !again.is_empty() {
-            div.again { code { (visible(again)) " --only " (visible(&verdict.scenario)) } " " button.copy type="button" hidden { "Copy" } }
-        }
+        @if verdict.outcome == Outcome::Fail { (case::again(&column.checked.header.reproduce, &verdict.scenario)) }
     }
 }

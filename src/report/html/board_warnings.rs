@@ -29,9 +29,13 @@ fn all(columns: &[Column<'_>]) -> Vec<String> {
                 header.protocol, reference.protocol
             ));
         } else if header.suite != reference.suite {
+            let versions = if header.version == reference.version {
+                String::new()
+            } else {
+                format!(" (by chatspec {}, not {})", header.version, reference.version)
+            };
             warnings.push(format!(
-                "{name} was checked with another suite than {known} (chatspec {}, {}): a requirement may be proved by other scenarios.",
-                header.version, reference.version
+                "{name} was checked with another suite than {known}{versions}: a requirement may be proved by other scenarios."
             ));
         } else if missing(other, first) > 0 || missing(first, other) > 0 {
             warnings.push(format!(

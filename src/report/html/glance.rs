@@ -48,7 +48,7 @@ fn counts(footer: &Footer) -> Markup {
         (untested.count(), "could not be tested", "show=untested"),
     ];
     html! {
-        b { (passed) " of " (count(footer.requirements.len(), "requirement")) } " pass"
+        b { (passed) " of " (footer.requirements.len()) " requirements" } " pass"
         @for (number, words, to) in parts.into_iter().filter(|(number, ..)| *number > 0) {
             ", " a href={"#" (to)} { (number) " " (words) }
         }
