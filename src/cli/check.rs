@@ -169,6 +169,9 @@ fn given(args: &CheckArgs) -> Given {
 fn reproduce(args: &CheckArgs, target: &[String], seed: u64) -> String {
     let mut words: Vec<String> = vec!["chatspec".into(), "check".into()];
     words.extend(target.iter().cloned());
+    if args.strict {
+        words.push("--strict".into());
+    }
     if let Some(dir) = &args.suite.scenarios {
         words.extend(["--scenarios".into(), quote(&dir.display().to_string())]);
     }
