@@ -244,6 +244,18 @@ fn logs_that_fit_on_no_page_are_told_apart() {
     );
 }
 
+#[test]
+fn of_a_scenario_that_is_played_often_a_few_runs_are_shown_and_the_others_counted() {
+    let run = |run, outcome| Event::ScenarioFinished(Box::new(ScenarioVerdict { run, ..streams::verdict("ping.pong", "PING-1", outcome) }));
+    let mut events = vec![streams::header(), streams::suite()];
+    events.extend((1..=20).map(|at| run(at, if at % 4 == 0 { Outcome::Fail } else { Outcome::Pass })));
+    events.push(streams::finished(1, &[("PING-1", Outcome::Flaky)], &[("ping.pong", Outcome::Flaky)], false, &[]));
+    let page = page(events);
+    assert_eq!(page.matches("<details class=\"case").count(), 4);
+    assert!(page.contains("the first of 15 such runs"));
+    assert!(page.contains("2 more runs of <code class=\"id\">ping.pong</code> came to the outcome fail; the log has them all"));
+}
+
 /// A log of so many scenarios, with so many lines of transcript each, of which every `one_in`th fails.
 fn large(scenarios: usize, lines: usize, one_in: usize) -> Vec<Event> {
     let name = |at: usize| format!("area.what-somebody-does-number-{at}/case-{}", at % 7);

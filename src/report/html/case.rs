@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::check::Sheet;
+use super::check::{Sheet, is_bad};
 use super::text::{anchor, duration, prose, shell_word, visible};
 use super::{marks, sequence, wire, words};
 use crate::requirement::RequirementId;
@@ -47,11 +47,23 @@ fn heading(sheet: &Sheet<'_>, verdict: &ScenarioVerdict, outcome: Outcome, tone:
             " "
             span.what {
                 code.id { (visible(&verdict.scenario)) }
-                @if sheet.checked.header.repeat > 1 { span.dim { " run " (verdict.run) } }
+                (run(sheet, verdict))
                 " " span.title { (prose(title(sheet, verdict))) }
             }
             " "
             span.took { @if verdict.duration_ms > 0.0 { (duration(verdict.duration_ms)) } @else { "not played" } }
+        }
+    }
+}
+
+/// Which run of several it is.
+fn run(sheet: &Sheet<'_>, verdict: &ScenarioVerdict) -> Markup {
+    let more = sheet.left_out(&verdict.scenario, verdict.outcome);
+    html! {
+        @if more > 0 && !is_bad(verdict.outcome) {
+            span.dim { " the first of " (more + 1) " such runs" }
+        } @else if sheet.checked.header.repeat > 1 {
+            span.dim { " run " (verdict.run) }
         }
     }
 }

@@ -80,6 +80,11 @@ impl<'a> Sheet<'a> {
         self.scenarios.get(id).copied()
     }
 
+    /// How many runs of a scenario with this outcome aren't shown.
+    pub fn left_out(&self, scenario: &str, outcome: Outcome) -> usize {
+        self.left_out.get(scenario).and_then(|outcomes| outcomes.get(&outcome)).copied().unwrap_or(0)
+    }
+
     /// Whether these rows too may be drawn; if so, they are taken for drawn.
     pub fn may_draw(&self, rows: &[Row]) -> bool {
         let drawn = self.drawn.get() + sequence::weight(rows);
@@ -96,7 +101,8 @@ fn line(events: usize, failures: usize) -> usize {
     (text / events.max(1)).clamp(LINE.0, LINE.1)
 }
 
-fn is_bad(outcome: Outcome) -> bool {
+/// Whether something went wrong.
+pub fn is_bad(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Fail | Outcome::Error | Outcome::Flaky)
 }
 
@@ -221,15 +227,12 @@ fn own_counts(outcome: Outcome, counts: CountsAs) -> CountsAs {
     if matches!(outcome, Outcome::Pass | Outcome::Skipped) { CountsAs::Nothing } else { counts }
 }
 
+/// How many runs of a scenario went wrong beyond those that are shown.
 fn more_runs(sheet: &Sheet<'_>, scenario: &str) -> Markup {
-    let left_out = sheet.left_out.get(scenario);
+    let bad = [Outcome::Fail, Outcome::Error].into_iter().map(|outcome| (outcome, sheet.left_out(scenario, outcome)));
     html! {
-        @if let Some(left_out) = left_out {
-            p.elsewhere.dim {
-                (count(left_out.values().sum(), "more run")) " of " code.id { (visible(scenario)) } ": "
-                @for (at, (outcome, count)) in left_out.iter().enumerate() { @if at > 0 { ", " } (count) " × " (words::word(*outcome)) }
-                "; the log has them all"
-            }
+        @for (outcome, more) in bad.filter(|(_, more)| *more > 0) {
+            p.elsewhere.dim { (count(more, "more run")) " of " code.id { (visible(scenario)) } " came to the outcome " (words::word(outcome)) "; the log has them all" }
         }
     }
 }
