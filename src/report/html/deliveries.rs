@@ -17,7 +17,7 @@ pub fn account(account: &Account) -> Markup {
         p {
             (count(*delivered)) " of " (plural(*due, "delivery", "deliveries")) " arrived"
             @if *due > 0 { " (" (percent(*delivered as f64 / *due as f64)) ")" }
-            @if account.is_clean() && *due > 0 { ", each once, in order and unaltered" }
+            @if account.is_clean() && *delivered > 0 { ", each once, in order and unaltered" }
             "."
             @if *indeterminate > 0 {
                 " " (count(*indeterminate)) " more are not judged: their members were coming or going, or lost their connection."

@@ -26,26 +26,38 @@ pub fn subtitle(loads: &[Named<'_>]) -> Markup {
 pub fn body(loads: &[Named<'_>]) -> Markup {
     let sides = sides::told_apart(loads);
     // Many runs of two sides would be a tangle of colours that mean nothing; a colour for each side tells them apart.
-    let inks: Vec<Ink> = match &sides {
-        Some(sides) if loads.len() > SERIES => (0..loads.len()).map(|at| Ink::Series(usize::from(sides.is_new(at)))).collect(),
-        _ => (0..loads.len()).map(ink).collect(),
+    let palette = match &sides {
+        Some(sides) if loads.len() > SERIES => Palette {
+            inks: (0..loads.len()).map(|at| Ink::Series(usize::from(sides.is_new(at)))).collect(),
+            legend: vec![(Ink::Series(0), format!("the runs of {}", sides.base)), (Ink::Series(1), format!("the runs of {}", sides.new))],
+        },
+        _ => Palette {
+            inks: (0..loads.len()).map(ink).collect(),
+            legend: loads.iter().enumerate().map(|(at, (name, _))| (ink(at), String::clone(name))).collect(),
+        },
     };
     let invalid = loads.iter().any(|(_, loaded)| loaded.trust() == Some(Trust::Invalid));
     html! {
         div class="load" {
             (caveats(loads))
-            (runs(loads, &inks))
+            (runs(loads, &palette.inks))
             h2 { "Side by side" }
             (side_by_side(loads))
             (sides::verdict(loads, sides.as_ref()))
             @if invalid { p class="dim" { "A run that is not to be believed says nothing of its target, here as elsewhere." } }
             h2 { "Percentile spectra" }
-            (spectrum(loads, &inks, Metric::Deliver, "Deliveries, in ms"))
-            (spectrum(loads, &inks, Metric::Echo, "Own echoes, in ms"))
+            (spectrum(loads, &palette, Metric::Deliver, "Deliveries, in ms"))
+            (spectrum(loads, &palette, Metric::Echo, "Own echoes, in ms"))
             h2 { "Over time" }
-            (over_time(loads, &inks))
+            (over_time(loads, &palette))
         }
     }
+}
+
+/// The colour of each run, and what the colours mean.
+struct Palette {
+    inks: Vec<Ink>,
+    legend: Vec<(Ink, String)>,
 }
 
 /// After the last colour the series are dashed.
@@ -161,11 +173,7 @@ fn ratio(base: Option<f64>, value: Option<f64>) -> String {
     }
 }
 
-fn legend(loads: &[Named<'_>], inks: &[Ink]) -> Vec<(Ink, String)> {
-    loads.iter().zip(inks).map(|((name, _), ink)| (*ink, String::clone(name))).collect()
-}
-
-fn spectrum(loads: &[Named<'_>], inks: &[Ink], metric: Metric, title: &str) -> Markup {
+fn spectrum(loads: &[Named<'_>], palette: &Palette, metric: Metric, title: &str) -> Markup {
     let curve = |((name, loaded), ink): (&Named<'_>, &Ink)| {
         let mut durations = loaded.best(metric);
         if durations.is_empty() && metric == Metric::Deliver {
@@ -173,18 +181,18 @@ fn spectrum(loads: &[Named<'_>], inks: &[Ink], metric: Metric, title: &str) -> M
         }
         Curve { name: String::clone(name), ink: *ink, durations }
     };
-    let curves: Vec<Curve> = loads.iter().zip(inks).map(curve).filter(|curve| !curve.durations.is_empty()).collect();
+    let curves: Vec<Curve> = loads.iter().zip(&palette.inks).map(curve).filter(|curve| !curve.durations.is_empty()).collect();
     if curves.is_empty() {
         return html! {};
     }
-    let legend: Vec<_> = curves.iter().map(|curve| (curve.ink, curve.name.clone())).collect();
+    let drawn = |(ink, _): &&(Ink, String)| curves.iter().any(|curve| curve.ink == *ink);
+    let legend: Vec<_> = palette.legend.iter().filter(drawn).cloned().collect();
     figure(title, &legend, "", &spectrum::chart(title, &curves))
 }
 
-fn over_time(loads: &[Named<'_>], inks: &[Ink]) -> Markup {
-    let together = |title: &str, logarithmic: bool, value: &dyn Fn(&Column) -> f64| {
-        let legend = legend(loads, inks);
-        chart(loads, inks, title, logarithmic, value).map(|chart| figure(title, &legend, "", &chart))
+fn over_time(loads: &[Named<'_>], palette: &Palette) -> Markup {
+    let together = |title: &str, is_latency: bool, value: &dyn Fn(&Column) -> f64| {
+        chart(loads, &palette.inks, title, is_latency, value).map(|chart| figure(title, &palette.legend, "", &chart))
     };
     html! {
         @if let Some(figure) = together("Deliveries, p99 in ms", true, &|column| column.latency(0.99)) { (figure) }
