@@ -1,5 +1,6 @@
 //! Holds what was observed against what is expected: bindings for the steps that follow, or what differs.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use crate::scenario::template::{Reference, Scope, Template, Unbound, as_text};
 pub type Bindings = Vec<(String, Value)>;
 
 /// Where and how a value differs from what is expected.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
     /// The place within the value: `data.msg`, `rooms[2].name`; empty for the value itself.
     pub path: String,

@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::requirement::RequirementId;
 use crate::verdict::Outcome;
 
 /// A server of which it is known what is right and wrong with it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Subject {
     pub name: String,
     /// What it does, in one line.
@@ -18,7 +19,7 @@ pub struct Subject {
     pub kind: Kind,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Kind {
     /// It does nothing wrong and nothing odd.
@@ -30,7 +31,7 @@ pub enum Kind {
 }
 
 /// What the suite said of a subject.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Trial {
     pub subject: Subject,
     pub judgement: Judgement,
@@ -49,7 +50,7 @@ pub struct Trial {
 }
 
 /// What a trial says of the suite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Judgement {
     /// A fault was reported under the requirement that it violates.
@@ -118,7 +119,7 @@ impl Trial {
 }
 
 /// A scenario with all its cases, and what would be missed without it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Worth {
     pub scenario: String,
     /// How many faults it reports under their own requirement.
@@ -163,7 +164,7 @@ pub fn worth(trials: &[Trial], scenarios: &BTreeMap<String, Option<String>>) -> 
 }
 
 /// The figures of a whole matrix.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     pub faults: usize,
     pub killed: usize,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ pub struct Reading {
 }
 
 /// What is known of one reading of one target.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "how", rename_all = "kebab-case")]
 pub enum Held {
     /// Found by probing: the values that hold, at least one.
@@ -42,7 +43,7 @@ impl Held {
 }
 
 /// A fact about a target.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "how", content = "value", rename_all = "kebab-case")]
 pub enum Fact {
     Number(u64),
@@ -66,7 +67,7 @@ impl Fact {
 }
 
 /// The readings and facts of one target, as found or pinned.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Findings {
     pub readings: BTreeMap<String, Held>,
     pub facts: BTreeMap<String, Fact>,

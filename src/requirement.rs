@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A requirement's ID, such as `JOIN-3`. It never changes its meaning. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct RequirementId(Arc<str>);
 
 impl RequirementId {
@@ -48,7 +48,7 @@ impl fmt::Display for Level {
 }
 
 /// One statement of the protocol's document.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Requirement {
     pub id: RequirementId,
     pub level: Level,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::known::KnownFailures;
@@ -10,7 +11,7 @@ use crate::matcher::Difference;
 use crate::requirement::{Level, Registry, RequirementId};
 
 /// What came of a scenario or a requirement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     Pass,
@@ -39,7 +40,7 @@ impl Outcome {
 }
 
 /// What an outcome counts as in this run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CountsAs {
     Failure,
@@ -108,7 +109,7 @@ fn same_each_time(outcomes: &[Outcome]) -> Outcome {
 }
 
 /// What became of one scenario, or one case of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioVerdict {
     pub scenario: String,
     /// Which repetition, from 1.
@@ -134,7 +135,7 @@ pub struct ScenarioVerdict {
 }
 
 /// Why a step failed, and everything that helps to see why.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// What the step proves or needs.
     pub requirements: Vec<RequirementId>,
@@ -166,7 +167,7 @@ pub struct Failure {
 }
 
 /// Where a step stands.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepPlace {
     /// `file:line:column`.
     pub place: String,
@@ -178,7 +179,7 @@ pub struct StepPlace {
 }
 
 /// Something that was observed and isn't what was expected.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NearMiss {
     pub at_ms: f64,
     pub actor: String,
@@ -224,7 +225,7 @@ pub struct Verdicts {
 }
 
 /// What became of an entry of the list of known failures.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct KnownVerdict {
     pub what: String,
     pub reason: String,
@@ -237,7 +238,7 @@ pub struct KnownVerdict {
     pub state: KnownState,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum KnownState {
     /// It fails, as expected.

@@ -7,17 +7,16 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::command_server::CommandServer;
 use super::command_target::{CommandArgs, Started};
 use super::expected::Expected;
 use super::interrupt::interrupt;
+use super::outputs::{OutputArgs, Outputs};
 use super::suite::SuiteArgs;
 use super::target::{TargetArgs, quote, waits};
 use super::witness::Witness;
 use super::{Ended, Usage};
 use crate::conformance::{self, Plan, Timing};
 use crate::event::Given;
-use crate::report::jsonl::JsonLines;
 use crate::report::progress::Progress;
 use crate::report::terminal::{Terminal, Verbosity};
 use crate::scenario::select::select;
@@ -65,9 +64,8 @@ pub struct CheckArgs {
     /// Write what fails now to the file of `--expected`, and take out what doesn't
     #[arg(long, requires = "expected")]
     update_expected: bool,
-    /// Write the event log, as JSON lines
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    outputs: OutputArgs,
     /// Show every requirement and scenario, and the transcript of each
     #[arg(long, short)]
     verbose: bool,
@@ -85,9 +83,9 @@ pub async fn run(args: CheckArgs) -> Ended {
     let protocol = Arc::new(args.suite.load()?);
     let selected = select(&protocol, &args.only, &args.skip).map_err(|error| Usage(error.to_string()))?;
     let timing = Timing { timeout: args.timeout, max_time: args.max_time, within: waits(&args.within, &protocol)? };
-    let json = args.json.as_deref().map(JsonLines::create).transpose().map_err(|error| Usage(error.to_string()))?;
+    let mut outputs = Outputs::open(&args.outputs, None)?;
     let expected = args.expected.as_deref().map(|path| Expected::open(path, &protocol, args.update_expected)).transpose()?;
-    let Started { target, mut server, http, ws } = match args.command.resolve(&args.target, &protocol).await? {
+    let Started { target, mut server, absence, http, ws } = match args.command.resolve(&args.target, &protocol).await? {
         Ok(started) => started,
         Err(code) => return Ok(code),
     };
@@ -112,24 +110,20 @@ pub async fn run(args: CheckArgs) -> Ended {
         (_, true) => Verbosity::Verbose,
         _ => Verbosity::Normal,
     };
-    let verdicts = play(&plan, verbosity, json, server.as_mut()).await?;
+    let witness = (server.is_some() || absence.is_some()).then(|| Witness::new(server.as_mut(), absence));
+    let verdicts = play(&plan, verbosity, &mut outputs, witness).await?;
     if let Some(server) = server {
         server.stop().await;
     }
-    match expected.filter(|_| args.update_expected) {
-        Some(expected) => expected.update(&verdicts),
-        None => Ok(verdicts.conclusion.exit_code()),
-    }
+    let code = match expected.filter(|_| args.update_expected) {
+        Some(expected) => expected.update(&verdicts)?,
+        None => verdicts.conclusion.exit_code(),
+    };
+    Ok(outputs.finish(code))
 }
 
-/// Plays a plan and shows it on the terminal, and in the log where there is one; with what a server that was started for it writes.
-pub async fn play(
-    plan: &Plan,
-    verbosity: Verbosity,
-    mut json: Option<JsonLines>,
-    server: Option<&mut CommandServer>,
-) -> anyhow::Result<Verdicts> {
-    let mut witness = server.map(Witness::new);
+/// Plays a plan, shows it on the terminal, and tells the outputs; with what the witness of a server that was started for it adds.
+pub async fn play(plan: &Plan, verbosity: Verbosity, outputs: &mut Outputs, mut witness: Option<Witness<'_>>) -> anyhow::Result<Verdicts> {
     let mut terminal = Terminal::new(verbosity);
     let mut progress = Progress::new(verbosity == Verbosity::Quiet);
     let verdicts = conformance::run(plan, interrupt().await, |event| {
@@ -137,16 +131,11 @@ pub async fn play(
         let event = &*told;
         progress.event(event);
         terminal.event(event);
-        if let Some(json) = &mut json {
-            json.event(event);
-        }
+        outputs.event(event);
     })
     .await?;
     progress.clear();
-    terminal.finish(&mut anstream::stdout().lock())?;
-    if let Some(json) = json {
-        json.finish()?;
-    }
+    outputs.show(|out| terminal.finish(out));
     Ok(verdicts)
 }
 

@@ -24,7 +24,7 @@ pub async fn run(args: &LoadArgs, profile: Profile, threshold: &str) -> Ended {
         Pace::Open { rate, .. } => (rate, "messages/s"),
         Pace::Closed { in_flight, .. } => (f64::from(in_flight), "messages in flight"),
     };
-    let files = Files::open(args.files.clone()).await?;
+    let mut files = Files::open(args.files.clone()).await?;
     let mut goal = None;
     let mut search = Search::new(start);
     let mut kept: Vec<Event> = Vec::new();
@@ -41,7 +41,7 @@ pub async fn run(args: &LoadArgs, profile: Profile, threshold: &str) -> Ended {
             Some(goal) => goal,
             None => match Goal::find(&args.target, job.largest_room()).await? {
                 Ok(found) => goal.insert(found),
-                Err(absence) => return Ok(inconclusive(&absence)),
+                Err(absence) => return Ok(files.never_began(&absence)),
             },
         };
         let mut events = Vec::new();
@@ -50,15 +50,13 @@ pub async fn run(args: &LoadArgs, profile: Profile, threshold: &str) -> Ended {
             return Ok(conclusion.exit_code());
         }
         let found = found(&measured);
-        anstream::println!("{}", line(probe, unit, found, &measured));
+        files.say(|out| writeln!(out, "{}", line(probe, unit, found, &measured)));
         if found == Found::Carried {
             kept = events;
         }
         search.found(probe, found);
     };
-    let mut files = files;
     kept.iter().for_each(|event| files.event(event));
-    files.finish()?;
     let shown = |level: f64| count(level.round() as u64);
     let (text, conclusion) = match answer {
         Answer::Between(low, high) => (format!("carries {} {unit}, and no longer {}", shown(low), shown(high)), Conclusion::Conforms),
@@ -69,8 +67,9 @@ pub async fn run(args: &LoadArgs, profile: Profile, threshold: &str) -> Ended {
         Answer::Below(level) => (format!("doesn't carry {} {unit}, the least that was tried", shown(level)), Conclusion::Violated),
         Answer::Nothing => ("nothing is known: the generator was the limit at every rate".to_owned(), Conclusion::Inconclusive),
     };
-    anstream::println!("the target {text}");
-    Ok(conclusion.exit_code())
+    files.say(|out| writeln!(out, "the target {text}"));
+    // Where no load was carried there is none to write of.
+    Ok(if kept.is_empty() { files.forget(conclusion.exit_code()) } else { files.finish(conclusion.exit_code()) })
 }
 
 /// The profile at a level.

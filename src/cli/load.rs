@@ -45,7 +45,7 @@ pub async fn run(args: LoadArgs) -> Ended {
     let mut files = Files::open(args.files.clone()).await?;
     let goal = match Goal::find(&args.target, job.largest_room()).await? {
         Ok(goal) => goal,
-        Err(absence) => return Ok(inconclusive(&absence)),
+        Err(absence) => return Ok(files.never_began(&absence)),
     };
     let mut report = LoadReport::new(if args.quiet { Verbosity::Quiet } else { Verbosity::Normal });
     let mut progress = LoadProgress::new(args.quiet);
@@ -56,9 +56,8 @@ pub async fn run(args: LoadArgs) -> Ended {
     });
     let (_, conclusion) = played.await?;
     progress.clear();
-    report.finish(&mut anstream::stdout().lock())?;
-    files.finish()?;
-    Ok(conclusion.exit_code())
+    files.show(|out| report.finish(out));
+    Ok(files.finish(conclusion.exit_code()))
 }
 
 /// The profile and the options that shape the load, as a shell takes them.

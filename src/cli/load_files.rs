@@ -1,5 +1,6 @@
 //! Where the results of a load go beside the terminal: files in several formats, and a page for Prometheus while it runs.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,8 +11,10 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 
 use super::Usage;
-use crate::event::{Event, Header, Measured, Planned, Second};
-use crate::report::jsonl::JsonLines;
+use super::load::inconclusive;
+use super::outputs::{OutputArgs, Outputs};
+use super::target::REFERENCE_PROTOCOL;
+use crate::event::{Event, Footer, Header, Measured, Planned, Second};
 use crate::report::load::LoadReport;
 use crate::report::openmetrics::{self, Totals};
 use crate::report::terminal::Verbosity;
@@ -20,9 +23,8 @@ use crate::report::{csv, hgrm, hlog};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Results")]
 pub struct FileArgs {
-    /// Write the event log, as JSON lines
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    #[command(flatten)]
+    pub outputs: OutputArgs,
     /// Write all formats into a folder
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -44,7 +46,7 @@ pub struct FileArgs {
 #[derive(Debug)]
 pub struct Files {
     args: FileArgs,
-    logs: Vec<JsonLines>,
+    outputs: Outputs,
     header: Option<Header>,
     planned: Option<Planned>,
     seconds: Vec<Second>,
@@ -59,18 +61,17 @@ impl Files {
         if let Some(dir) = &args.out {
             std::fs::create_dir_all(dir).map_err(|error| Usage(format!("--out: {} can't be made: {error}", dir.display())))?;
         }
-        for path in [&args.hlog, &args.hgrm, &args.csv].into_iter().flatten() {
-            write(path, "").map_err(|error| Usage(format!("{error:#}")))?;
+        let mut outputs = Outputs::open(&args.outputs, args.out.as_deref().map(|dir| (dir, "load")))?;
+        for (option, path) in [("--hlog", &args.hlog), ("--hgrm", &args.hgrm), ("--csv", &args.csv)] {
+            path.iter().try_for_each(|path| outputs.claim(option, path))?;
         }
-        let paths = args.json.clone().into_iter().chain(args.out.as_ref().map(|dir| dir.join("load.jsonl")));
-        let logs = paths.map(|path| JsonLines::create(&path)).collect::<Result<_, _>>().map_err(|error| Usage(error.to_string()))?;
         let totals = Arc::new(Mutex::new(Totals::default()));
         if let Some(address) = args.prometheus {
             serve(address, totals.clone()).await?;
         }
         Ok(Self {
             args,
-            logs,
+            outputs,
             header: None,
             planned: None,
             seconds: Vec::new(),
@@ -81,7 +82,7 @@ impl Files {
     }
 
     pub fn event(&mut self, event: &Event) {
-        self.logs.iter_mut().for_each(|log| log.event(event));
+        self.outputs.event(event);
         self.text.event(event);
         match event {
             Event::Started(header) => self.header = Some(header.clone()),
@@ -99,9 +100,41 @@ impl Files {
         }
     }
 
-    /// Writes what isn't written yet. What can't be written doesn't keep the rest from it, and is told in the end.
-    pub fn finish(self) -> anyhow::Result<()> {
-        let mut failed: Vec<String> = self.logs.into_iter().filter_map(|log| log.finish().err()).map(|error| error.to_string()).collect();
+    /// Shows something on the terminal.
+    pub fn show(&mut self, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) {
+        self.outputs.show(write);
+    }
+
+    /// Says something in words of chatspec's own.
+    pub fn say(&mut self, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) {
+        self.outputs.say(write);
+    }
+
+    /// A load that never began, and why: so that what was asked for says that much.
+    pub fn never_began(mut self, why: &str) -> u8 {
+        let code = inconclusive(why);
+        self.event(&Event::Started(Header::new("load", REFERENCE_PROTOCOL, "", 0)));
+        self.event(&Event::Finished(Footer { exit_code: code, notes: vec![why.to_owned()], ..Footer::default() }));
+        self.outputs.finish(code)
+    }
+
+    /// A search that came to no load of which there is anything to write.
+    pub fn forget(self, code: u8) -> u8 {
+        self.outputs.forget(code)
+    }
+
+    /// Writes what isn't written yet. What can't be written doesn't keep the rest from it, and is told in the end; then the exit code is
+    /// never 0.
+    pub fn finish(mut self, code: u8) -> u8 {
+        if let Err(error) = self.own_formats() {
+            self.outputs.fail(format!("{error:#}"));
+        }
+        self.outputs.finish(code)
+    }
+
+    /// The formats that only loads have.
+    fn own_formats(&self) -> anyhow::Result<()> {
+        let mut failed: Vec<String> = Vec::new();
         let mut put = |path: PathBuf, text: &str| failed.extend(write(&path, text).err().map(|error| format!("{error:#}")));
         let within = |name: &str| self.args.out.as_ref().map(|dir| dir.join(name));
         if let (Some(header), Some(planned), Some(measured)) = (&self.header, &self.planned, &self.measured) {
@@ -121,7 +154,7 @@ impl Files {
             self.text.finish(&mut text)?;
             put(path, &String::from_utf8_lossy(&text.into_inner()));
         }
-        if failed.is_empty() { Ok(()) } else { Err(Usage(failed.join("; ")).into()) }
+        if failed.is_empty() { Ok(()) } else { anyhow::bail!(failed.join("; ")) }
     }
 }
 

@@ -12,8 +12,11 @@ use crate::scenario::protocol::Protocol;
 use crate::scenario::source::nearest;
 use crate::verdict::ScenarioVerdict;
 
-/// Reads a whole log.
+/// Reads a whole log; `-` is standard input.
 pub fn read(path: &Path) -> anyhow::Result<Log> {
+    if path.as_os_str() == "-" {
+        return Ok(Log::read(std::io::stdin().lock()).map_err(|error| Usage(format!("standard input: {error}")))?);
+    }
     let wrong = |why: String| Usage(format!("{}: {why}", path.display()));
     let file = File::open(path).map_err(|error| wrong(format!("it can't be read: {error}")))?;
     Ok(Log::read(BufReader::new(file)).map_err(|error| wrong(error.to_string()))?)

@@ -5,6 +5,7 @@ mod command_server;
 mod command_target;
 mod compare;
 mod completions;
+mod diff;
 mod doctor;
 mod expected;
 mod explain;
@@ -19,8 +20,10 @@ mod load_shape;
 mod log;
 mod man;
 mod merge;
+mod outputs;
 mod own_server;
 mod replay;
+mod report;
 mod repro;
 mod schema;
 mod sensitivity;
@@ -78,11 +81,21 @@ enum Command {
         after_help = "Examples:\n  chatspec compare before-*.jsonl -- now-*.jsonl\n  chatspec compare before-*.jsonl --only deliver.p99 --min-effect 5%,500us -- now-*.jsonl\n\nExit codes: 0 the same or better, 1 something is worse, 2 wrong usage or logs that don't fit together, 3 inconclusive (too few runs, or too much noise)"
     )]
     Compare(Box<compare::CompareArgs>),
+    /// Compare two runs of check, by their logs: what is fixed, broken, new, gone or slower?
+    #[command(
+        after_help = "Examples:\n  chatspec diff before.jsonl now.jsonl\n  chatspec diff before.jsonl now.jsonl --common\n\nExit codes: 0 nothing is worse, 1 something is worse, 2 wrong usage or logs that don't fit together"
+    )]
+    Diff(diff::DiffArgs),
     /// Put the shards of a load together, from their logs, as if one process had run it all
     #[command(
         after_help = "Example:\n  chatspec merge shard-1.jsonl shard-2.jsonl --out whole.jsonl\n\nExit codes: what the whole run would have had, or 2 where the shards don't make up a whole"
     )]
     Merge(merge::MergeArgs),
+    /// Render the log of an earlier run: on the terminal, as a page, for CI; several logs as one page
+    #[command(
+        after_help = "Examples:\n  chatspec report run.jsonl\n  chatspec report run.jsonl --html run.html --junit run.xml\n  chatspec report mine.jsonl theirs.jsonl --html board.html\n\nExit codes: 0 it is rendered, whatever the run came to, 2 wrong usage or an unusable log"
+    )]
+    Report(report::ReportArgs),
     /// Run the reference server on this machine, for client authors
     #[command(after_help = "Examples:\n  chatspec serve\n  chatspec serve --http 127.0.0.1:0 --ws 127.0.0.1:0 --capacity 3 --room lobby")]
     Serve(Box<reference_server::args::ServeArgs>),
@@ -102,8 +115,8 @@ enum Command {
         after_help = "Examples:\n  chatspec doctor steady-chat\n  chatspec doctor --clients 8000 --rooms 400\n  chatspec doctor --clients 100000 --source 10.0.0.7 --source 10.0.0.8 --remote\n\nExit codes: 0 it can, 1 something is short, 2 wrong usage"
     )]
     Doctor(doctor::DoctorArgs),
-    /// Print the JSON Schema of the scenario files, for editors
-    #[command(after_help = "Example:\n  chatspec schema > scenario.schema.json")]
+    /// Print the JSON Schema of the scenario files, for editors, or of the event log
+    #[command(after_help = "Examples:\n  chatspec schema > scenario.schema.json\n  chatspec schema --events > events.schema.json")]
     Schema(schema::SchemaArgs),
     /// Print a script by which a shell completes commands and options
     #[command(
@@ -162,9 +175,11 @@ async fn run(command: Command) -> Ended {
             }
         },
         Command::Replay(args) => replay::run(*args).await,
+        Command::Report(args) => report::run(&args),
         Command::Repro(args) => repro::run(&args),
         Command::Sensitivity(args) => sensitivity::run(args).await,
         Command::Compare(args) => compare::run(&args).await,
+        Command::Diff(args) => diff::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::List(args) => list::run(&args),
         Command::Explain(args) => explain::run(&args),

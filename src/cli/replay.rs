@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::check::play;
+use super::outputs::Outputs;
 use super::target::{TargetArgs, waits};
 use super::{Ended, Usage, log};
 use crate::conformance::{Plan, Timing};
@@ -85,7 +86,8 @@ pub async fn run(args: ReplayArgs) -> Ended {
         reproduce: log.header.reproduce.clone(),
         protocol,
     };
-    let verdicts = play(&plan, if args.verbose { Verbosity::Verbose } else { Verbosity::Quiet }, None, None).await?;
+    let verbosity = if args.verbose { Verbosity::Verbose } else { Verbosity::Quiet };
+    let verdicts = play(&plan, verbosity, &mut Outputs::default(), None).await?;
     let mut worst = Conclusion::Conforms;
     for (id, then) in &before {
         let now = verdicts.scenarios.get(id).copied().unwrap_or(Outcome::CouldNotTest);

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::Ended;
+use crate::event;
 use crate::load::profile_file;
 use crate::scenario::file::{FencesFile, FragmentFile, ReadingsFile, RequestsFile, RequirementsFile, ScenarioFile, schema};
 
@@ -11,6 +12,9 @@ pub struct SchemaArgs {
     /// Which kind of file
     #[arg(value_enum, default_value_t = FileKind::Scenario)]
     file: FileKind,
+    /// The lines of the event log instead, as --json writes them
+    #[arg(long, conflicts_with = "file")]
+    events: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -27,6 +31,7 @@ enum FileKind {
 
 pub fn run(args: &SchemaArgs) -> Ended {
     let schema = match args.file {
+        _ if args.events => event::schema(),
         FileKind::Scenario => schema::<ScenarioFile>(),
         FileKind::Fragment => schema::<FragmentFile>(),
         FileKind::Requirements => schema::<RequirementsFile>(),

@@ -1,7 +1,6 @@
 //! `chatspec sensitivity`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use clap::Args;
 use globset::Glob;
 use reference_server::{DEFAULT_CAPACITY, fault, variant};
 
+use super::outputs::{OutputArgs, Outputs};
 use super::own_server::OwnServer;
 use super::suite::SuiteArgs;
 use super::target::REFERENCE_PROTOCOL;
@@ -17,7 +17,6 @@ use crate::conformance::target::TargetSpec;
 use crate::conformance::{Pins, Timing};
 use crate::event::{Event, Footer, Header, SuiteShown, TargetShown, millis};
 use crate::matrix::{Kind, Subject, Summary, scenario_of, worth};
-use crate::report::jsonl::JsonLines;
 use crate::report::matrix;
 use crate::requirement::RequirementId;
 use crate::scenario::protocol::Protocol;
@@ -42,12 +41,8 @@ pub struct SensitivityArgs {
     /// Decides the order of the scenarios
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// Write the event log, as JSON lines
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Write the matrix as Markdown
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
+    #[command(flatten)]
+    outputs: OutputArgs,
     /// Show what isn't as it should be, and the figures
     #[arg(long, short)]
     quiet: bool,
@@ -68,10 +63,7 @@ pub async fn run(args: SensitivityArgs) -> Ended {
     }
     let selected = select(&protocol, &args.only, &[]).map_err(|error| Usage(error.to_string()))?;
     let subjects = chosen(&args.names)?;
-    let mut json = args.json.as_deref().map(JsonLines::create).transpose().map_err(|error| Usage(error.to_string()))?;
-    if let Some(path) = &args.markdown {
-        std::fs::write(path, "").map_err(|error| Usage(format!("{} can't be written: {error}", path.display())))?;
-    }
+    let mut outputs = Outputs::open(&args.outputs, None)?;
     let whole = args.names.is_empty() && args.only.is_empty();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let setting = Setting {
@@ -82,43 +74,34 @@ pub async fn run(args: SensitivityArgs) -> Ended {
         seed: args.seed,
     };
     let began = std::time::Instant::now();
-    let mut log = |event: &Event| json.iter_mut().for_each(|json| json.event(event));
-    log(&Event::Started(header(&setting, subjects.len())));
-    log(&Event::Suite(Box::new(SuiteShown::new(&protocol, &setting.selected))));
-    let mut stdout = anstream::stdout().lock();
-    let (total, mut done, mut written) = (subjects.len(), 0, Ok(()));
+    outputs.event(&Event::Started(header(&setting, subjects.len())));
+    outputs.event(&Event::Suite(Box::new(SuiteShown::new(&protocol, &setting.selected))));
+    let (total, mut done) = (subjects.len(), 0);
     let trials = sensitivity::run(&setting, &References, subjects, |trial| {
         done += 1;
-        log(&Event::Tried(Box::new(trial.clone())));
+        outputs.event(&Event::Tried(Box::new(trial.clone())));
         if !args.quiet || !trial.judgement.is_good() {
-            written = matrix::line(&mut stdout, trial);
+            outputs.say(|out| matrix::line(out, trial));
         } else if done % 25 == 0 {
             anstream::eprintln!("{done} of {total} servers");
         }
     })
     .await;
-    written?;
     let worth = if whole { worth(&trials, &scenarios(&protocol)) } else { Vec::new() };
     let summary = Summary::new(&trials, worth);
-    matrix::summary(&mut stdout, &summary)?;
+    outputs.say(|out| matrix::summary(out, &summary));
     let conclusion = match summary.failed {
         0 if summary.is_good() => Conclusion::Conforms,
         0 => Conclusion::Violated,
         _ => Conclusion::Internal,
     };
-    log(&Event::Finished(Footer {
+    outputs.event(&Event::Finished(Footer {
         at_ms: millis(began.elapsed()),
         exit_code: conclusion.exit_code(),
-        matrix: Some(summary.clone()),
+        matrix: Some(summary),
         ..Footer::default()
     }));
-    if let Some(json) = json {
-        json.finish()?;
-    }
-    if let Some(path) = &args.markdown {
-        std::fs::write(path, matrix::markdown(&trials, &summary))?;
-    }
-    Ok(conclusion.exit_code())
+    Ok(outputs.finish(conclusion.exit_code()))
 }
 
 fn header(setting: &Setting, subjects: usize) -> Header {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Account, Wrong};
@@ -9,7 +10,7 @@ use crate::stats::encoding::{self, DecodeError};
 use crate::stats::{Clock, Histograms, Key, Metric};
 
 /// A load's plan, for a reader and for the machine that merges or compares runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Planned {
     /// The profile's name; `flags` where there was none.
@@ -31,7 +32,7 @@ pub struct Planned {
     pub shard: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct PhasePlanned {
     pub name: String,
@@ -60,7 +61,7 @@ pub const LOOP_LAG: Duration = Duration::from_millis(10);
 pub const BUSY: f64 = 0.85;
 
 /// What happened within a second of a load; counts are of that second, but for the gauges.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Second {
     /// The second's end, since the run's start.
@@ -95,7 +96,7 @@ impl Second {
 }
 
 /// What a load came to: all that thresholds, comparisons and other formats are made of.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Measured {
     pub histograms: Vec<Recorded>,
@@ -138,7 +139,7 @@ pub struct HistogramError {
 }
 
 /// A histogram with its key.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Recorded {
     pub metric: Metric,
@@ -165,7 +166,7 @@ impl Recorded {
 }
 
 /// What a phase came to.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct PhaseMeasured {
     pub name: String,
@@ -190,7 +191,7 @@ pub struct PhaseMeasured {
 }
 
 /// Whose doing an error is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Blame {
     /// The generator's machine: no descriptor left, no port.
@@ -199,7 +200,7 @@ pub enum Blame {
 }
 
 /// Errors of one kind.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ErrorCount {
     /// What was being done: a metric's name.
@@ -215,7 +216,7 @@ pub struct ErrorCount {
 }
 
 /// Whether the generator's own figures can be believed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trust {
     #[default]
@@ -225,7 +226,7 @@ pub enum Trust {
 }
 
 /// How the generator itself did.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Health {
     pub trust: Trust,
@@ -248,7 +249,7 @@ pub struct Health {
 }
 
 /// What came of a threshold.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ThresholdVerdict {
     /// As it was written.

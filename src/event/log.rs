@@ -13,6 +13,27 @@ pub struct Log {
     pub footer: Footer,
 }
 
+/// What a log is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A run of scenarios against one target.
+    Check,
+    /// A suite held against servers of which it is known what is wrong with them.
+    Sensitivity,
+    Load,
+}
+
+impl Kind {
+    /// The command that writes such a log.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Check => "check",
+            Kind::Sensitivity => "sensitivity",
+            Kind::Load => "load",
+        }
+    }
+}
+
 /// A log that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -69,6 +90,25 @@ impl Log {
 }
 
 impl Log {
+    /// What it is of; `None` where it tells of nothing that a report could show.
+    pub fn kind(&self) -> Option<Kind> {
+        let has = |what: fn(&Event) -> bool| self.events.iter().any(what);
+        if self.header.command == "load" || has(|event| matches!(event, Event::Planned(_))) {
+            Some(Kind::Load)
+        } else if self.footer.matrix.is_some() || has(|event| matches!(event, Event::Tried(_))) {
+            Some(Kind::Sensitivity)
+        } else {
+            has(|event| matches!(event, Event::Suite(_))).then_some(Kind::Check)
+        }
+    }
+
+    /// Tells all events again, in their order, the header and the footer among them.
+    pub fn replay(&self, mut tell: impl FnMut(&Event)) {
+        tell(&Event::Started(self.header.clone()));
+        self.events.iter().for_each(&mut tell);
+        tell(&Event::Finished(self.footer.clone()));
+    }
+
     /// The plan of a load and what it came to, where the log is of a load that came to its measurements.
     pub fn load(&self) -> Option<(&Planned, &Measured)> {
         let planned = self.events.iter().find_map(|event| if let Event::Planned(planned) = event { Some(&**planned) } else { None })?;

@@ -3,11 +3,13 @@
 
 mod load;
 mod log;
+mod schema;
 mod suite;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -20,13 +22,14 @@ pub use load::{
     BUSY, Blame, ErrorCount, Health, HistogramError, LATE, LOOP_LAG, Measured, PhaseMeasured, PhasePlanned, Planned, Recorded, Second,
     ThresholdVerdict, Trust, VERY_LATE,
 };
-pub use log::{Log, LogError};
+pub use log::{Kind, Log, LogError};
+pub use schema::schema;
 pub use suite::{ScenarioShown, SuiteShown};
 
 /// The version of the log's form; it rises when a reader of the old form would misread the new one.
 pub const LOG_VERSION: u32 = 3;
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     Started(Header),
@@ -69,8 +72,9 @@ pub enum Event {
     Finished(Footer),
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Header {
+    #[schemars(extend("const" = LOG_VERSION))]
     pub log_version: u32,
     /// The version of chatspec.
     pub version: String,
@@ -117,7 +121,7 @@ impl Header {
 }
 
 /// What a command was given about its target and its suite, so that it can be given again.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Given {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<String>,
@@ -144,7 +148,7 @@ pub struct Given {
     pub within: Vec<String>,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct TargetShown {
     pub http: String,
     pub ws: String,
@@ -154,7 +158,7 @@ pub struct TargetShown {
 }
 
 /// An HTTP request and what came of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Exchange {
     /// When the request was sent.
     pub at_ms: f64,
@@ -178,7 +182,7 @@ pub struct Exchange {
 }
 
 /// Something that went over, or happened to, a connection.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Frame {
     pub at_ms: f64,
     pub scenario: String,
@@ -194,7 +198,7 @@ pub struct Frame {
     pub fence: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     Sent,
@@ -204,7 +208,7 @@ pub enum Direction {
 }
 
 /// A payload, whole where it is short, else its length, hash and ends.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Record {
     Whole(String),
@@ -236,7 +240,7 @@ impl Record {
     }
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Footer {
     pub at_ms: f64,
     pub exit_code: u8,

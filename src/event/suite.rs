@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::requirement::{Level, Requirement, RequirementId};
 use crate::scenario::protocol::Protocol;
 
 /// What a suite says of itself: the texts that belong to the IDs of a log.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SuiteShown {
     /// In the document's order.
     pub requirements: Vec<Requirement>,
@@ -58,7 +59,7 @@ impl SuiteShown {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioShown {
     pub id: String,
     pub title: String,

@@ -5,13 +5,14 @@ pub mod text;
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The most witnesses that an account keeps of each kind.
 pub const WITNESSES: usize = 20;
 
 /// What can be wrong with a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wrong {
     /// It never came, though its member was in the room from before it was sent until the end.
@@ -51,7 +52,7 @@ impl fmt::Display for Wrong {
 }
 
 /// What came of all deliveries of a run or of a part of it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Account {
     /// Messages that were sent.
@@ -129,7 +130,7 @@ impl Account {
 }
 
 /// One delivery that went wrong.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Witness {
     pub wrong: Wrong,

@@ -1,10 +1,10 @@
 //! A run of scenarios as its log tells it, put in order for the reports that show it from several sides.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::event::{Event, Footer, Header, Log, SuiteShown};
 use crate::reading::{Fact, Held};
-use crate::requirement::RequirementId;
+use crate::requirement::{Requirement, RequirementId};
 use crate::verdict::{CountsAs, Outcome, ScenarioVerdict};
 
 #[derive(Debug)]
@@ -18,6 +18,21 @@ pub struct Checked<'a> {
     pub verdicts: Vec<&'a ScenarioVerdict>,
     pub footer: &'a Footer,
     wires: HashMap<(&'a str, u32), Vec<&'a Event>>,
+}
+
+/// A requirement with what came of it.
+#[derive(Clone, Copy, Debug)]
+pub struct RequirementShown<'a> {
+    pub id: &'a RequirementId,
+    /// `None` where the suite doesn't have it.
+    pub requirement: Option<&'a Requirement>,
+    pub outcome: Outcome,
+    pub counts: CountsAs,
+}
+
+/// What a requirement's ID begins with: the `JOIN` of `JOIN-3`.
+pub fn area_of(id: &RequirementId) -> &str {
+    id.as_str().split_once('-').map_or(id.as_str(), |(area, _)| area)
 }
 
 impl<'a> Checked<'a> {
@@ -55,6 +70,43 @@ impl<'a> Checked<'a> {
     /// What went over the wire in a scenario: exchanges and frames, in the order of the log.
     pub fn wire(&self, scenario: &'a str, run: u32) -> &[&'a Event] {
         self.wires.get(&(scenario, run)).map_or(&[], Vec::as_slice)
+    }
+
+    /// What of the wire belongs to no verdict, such as the probes by which the readings were found; in the order of the names.
+    pub fn probes(&self) -> Vec<(&'a str, &[&'a Event])> {
+        let judged: HashSet<&str> = self.verdicts.iter().map(|verdict| verdict.scenario.as_str()).collect();
+        let others = self.wires.iter().filter(|((name, _), _)| !judged.contains(name));
+        let mut probes: Vec<_> = others.map(|((name, run), events)| (*name, *run, events.as_slice())).collect();
+        probes.sort_by_key(|(name, run, _)| (*name, *run));
+        probes.into_iter().map(|(name, _, events)| (name, events)).collect()
+    }
+
+    /// How many exchanges and frames there are in all.
+    pub fn events(&self) -> usize {
+        self.wires.values().map(Vec::len).sum()
+    }
+
+    /// The requirements that the run says something of, in the document's order and grouped by what their IDs begin with; those that
+    /// the suite doesn't know stand at the end.
+    pub fn areas(&self) -> Vec<(&'a str, Vec<RequirementShown<'a>>)> {
+        let known = self.suite.requirements.iter();
+        let known =
+            known.filter_map(|requirement| Some((&requirement.id, Some(requirement), *self.footer.requirements.get(&requirement.id)?)));
+        let others = self
+            .footer
+            .requirements
+            .iter()
+            .filter(|(id, _)| self.suite.requirement(id).is_none())
+            .map(|(id, outcome)| (id, None, *outcome));
+        let mut areas: Vec<(&str, Vec<RequirementShown<'_>>)> = Vec::new();
+        for (id, requirement, outcome) in known.chain(others) {
+            let shown = RequirementShown { id, requirement, outcome, counts: self.counts(id) };
+            match areas.iter_mut().find(|(area, _)| *area == area_of(id)) {
+                Some((_, members)) => members.push(shown),
+                None => areas.push((area_of(id), vec![shown])),
+            }
+        }
+        areas
     }
 
     /// What a requirement's outcome counts as.

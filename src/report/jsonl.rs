@@ -1,24 +1,31 @@
 //! The event log as JSON lines.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::event::Event;
 
 /// A log that can't be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{} can't be written: {source}", path.display())]
+#[error("{name} can't be written: {source}")]
 pub struct LogError {
-    path: PathBuf,
+    name: String,
     source: io::Error,
 }
 
-#[derive(Debug)]
 pub struct JsonLines {
-    path: PathBuf,
-    out: BufWriter<File>,
+    /// What the log is called in a message.
+    name: String,
+    out: Box<dyn Write + Send>,
     failed: Option<io::Error>,
+}
+
+impl fmt::Debug for JsonLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JsonLines").field("name", &self.name).field("failed", &self.failed).finish_non_exhaustive()
+    }
 }
 
 impl JsonLines {
@@ -27,10 +34,16 @@ impl JsonLines {
     /// # Errors
     /// A path that can't be written.
     pub fn create(path: &Path) -> Result<Self, LogError> {
+        let name = path.display().to_string();
         match File::create(path) {
-            Ok(file) => Ok(Self { path: path.to_owned(), out: BufWriter::new(file), failed: None }),
-            Err(source) => Err(LogError { path: path.to_owned(), source }),
+            Ok(file) => Ok(Self::to(name, file)),
+            Err(source) => Err(LogError { name, source }),
         }
+    }
+
+    /// Writes to something that is open already.
+    pub fn to(name: String, out: impl Write + Send + 'static) -> Self {
+        Self { name, out: Box::new(BufWriter::new(out)), failed: None }
     }
 
     /// Writes one line. A failure doesn't end the run; `finish` tells of it.
@@ -46,7 +59,7 @@ impl JsonLines {
     pub fn finish(mut self) -> Result<(), LogError> {
         let flushed = self.out.flush().err();
         match self.failed.take().or(flushed) {
-            Some(source) => Err(LogError { path: self.path, source }),
+            Some(source) => Err(LogError { name: self.name, source }),
             None => Ok(()),
         }
     }

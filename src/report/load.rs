@@ -28,7 +28,7 @@ const APART: f64 = 0.1;
 /// How far what Little's law gives may lie from what was in flight.
 const LITTLE: f64 = 0.05;
 
-const PERCENTILES: [(f64, &str); 5] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
+pub(super) const PERCENTILES: [(f64, &str); 5] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -113,14 +113,12 @@ impl LoadReport {
 
     fn verdict(&self, out: &mut dyn Write, footer: &Footer) -> io::Result<()> {
         let trust = self.measured.as_ref().map(|measured| measured.health.trust);
-        let (style, word) = match (footer.exit_code, trust) {
-            (130, _) => (YELLOW, "INTERRUPTED"),
-            (0, _) => (GREEN, "HOLDS"),
-            (1, _) => (RED, "FAILS"),
-            (3, Some(Trust::Invalid)) => (YELLOW, "NOT TO BE BELIEVED"),
-            (3, _) => (YELLOW, "INCONCLUSIVE"),
-            _ => (RED, "CHATSPEC FAILED"),
+        let style = match footer.exit_code {
+            0 => GREEN,
+            3 | 130 => YELLOW,
+            _ => RED,
         };
+        let word = word(footer.exit_code, trust);
         let said = match &self.measured {
             Some(measured) => said(measured).join("; "),
             None => "nothing was measured to the end".to_owned(),
@@ -468,8 +466,20 @@ fn target(out: &mut dyn Write, header: &Header) -> io::Result<()> {
     header.target.notes.iter().try_for_each(|note| writeln!(out, "  {DIM}{note}{DIM:#}"))
 }
 
+/// The verdict in a word.
+pub(super) fn word(exit_code: u8, trust: Option<Trust>) -> &'static str {
+    match (exit_code, trust) {
+        (130, _) => "INTERRUPTED",
+        (0, _) => "HOLDS",
+        (1, _) => "FAILS",
+        (3, Some(Trust::Invalid)) => "NOT TO BE BELIEVED",
+        (3, _) => "INCONCLUSIVE",
+        _ => "CHATSPEC FAILED",
+    }
+}
+
 /// The verdict in parts: deliveries, thresholds, generator.
-fn said(measured: &Measured) -> Vec<String> {
+pub(super) fn said(measured: &Measured) -> Vec<String> {
     let Measured { ledger, thresholds, health, .. } = measured;
     let wrong = Wrong::ALL.into_iter().filter(|wrong| ledger.count(*wrong) > 0);
     let wrong: Vec<String> = wrong.map(|wrong| format!("{} {wrong}", count(ledger.count(wrong)))).collect();
@@ -500,7 +510,7 @@ fn was(number: u64) -> String {
     format!("{} {}", plural(number, "message", "messages"), if number == 1 { "was" } else { "were" })
 }
 
-fn meaning(wrong: Wrong) -> &'static str {
+pub(super) fn meaning(wrong: Wrong) -> &'static str {
     match wrong {
         Wrong::Lost => "the member was in the room all the time, and it never came",
         Wrong::Duplicated => "it came more than once",
@@ -519,11 +529,16 @@ fn latency_table(title: &str) -> Table {
     Table::new(titles)
 }
 
-fn at(histogram: &Durations, quantile: f64) -> Duration {
+pub(super) fn at(histogram: &Durations, quantile: f64) -> Duration {
     Duration::from_micros(histogram.value_at_quantile(quantile))
 }
 
-/// Adds a row where there are samples. Says whether there were too few for some percentile: of a hundred, the 99.9th is but the maximum.
+/// Whether there are samples enough for a percentile: of a hundred, the 99.9th is but the maximum.
+pub(super) fn enough(histogram: &Durations, quantile: f64) -> bool {
+    histogram.len() as f64 * (1.0 - quantile) >= 0.999
+}
+
+/// Adds a row where there are samples. Says whether there were too few for some percentile.
 fn row(table: &mut Table, style: Style, name: String, histogram: &Durations) -> bool {
     if histogram.is_empty() {
         return false;
@@ -531,7 +546,7 @@ fn row(table: &mut Table, style: Style, name: String, histogram: &Durations) -> 
     let mut few = false;
     let mut cells = vec![name, count(histogram.len())];
     for (quantile, _) in PERCENTILES {
-        let enough = histogram.len() as f64 * (1.0 - quantile) >= 0.999;
+        let enough = enough(histogram, quantile);
         few |= !enough;
         cells.push(if enough { millis(at(histogram, quantile)) } else { NONE.to_owned() });
     }

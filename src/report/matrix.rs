@@ -5,13 +5,15 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
+use super::figures::plural;
+use super::transcript::printable;
 use crate::matrix::{Judgement, Kind, Summary, Trial, Worth, scenario_of};
 
 /// How many killers a line names.
 const NAMED: usize = 3;
 
 /// One line of a trial, and what is wrong with it on lines of their own.
-pub fn line(out: &mut impl Write, trial: &Trial) -> io::Result<()> {
+pub fn line(out: &mut dyn Write, trial: &Trial) -> io::Result<()> {
     let colour = if trial.judgement.is_good() { AnsiColor::Green } else { AnsiColor::Red };
     let style = Style::new().fg_color(Some(colour.into()));
     let requirement = match &trial.subject.kind {
@@ -24,10 +26,10 @@ pub fn line(out: &mut impl Write, trial: &Trial) -> io::Result<()> {
         0 => String::new(),
         count => format!("  by {count}: {}", some(&killers)),
     };
-    writeln!(out, "{style}{:11}{style:#}  {requirement:18}  {}{by}", trial.judgement.word(), trial.subject.name)?;
+    writeln!(out, "{style}{:11}{style:#}  {requirement:18}  {}{by}", trial.judgement.word(), printable(&trial.subject.name))?;
     if !trial.judgement.is_good() {
-        writeln!(out, "    {}{}", trial.subject.summary, times(trial))?;
-        trial.troubles.iter().try_for_each(|trouble| writeln!(out, "    {trouble}"))?;
+        writeln!(out, "    {}{}", printable(&trial.subject.summary), times(trial))?;
+        trial.troubles.iter().try_for_each(|trouble| writeln!(out, "    {}", printable(trouble)))?;
         for (id, scenarios) in &trial.violated {
             writeln!(out, "    {id} fails in {}", some(&distinct(scenarios)))?;
         }
@@ -43,7 +45,7 @@ pub fn line(out: &mut impl Write, trial: &Trial) -> io::Result<()> {
 }
 
 /// The figures at the end.
-pub fn summary(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+pub fn summary(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
     writeln!(out, "\nfaults      {}", faults(summary))?;
     writeln!(out, "conforming  {} of {} servers pass", summary.passed, summary.conforming)?;
     writeln!(out, "collateral  {}", collateral(summary))?;
@@ -60,8 +62,27 @@ pub fn summary(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     Ok(())
 }
 
+/// The figures in one sentence.
+pub fn sentence(summary: &Summary) -> String {
+    let mut parts = Vec::new();
+    if summary.faults > 0 {
+        parts.push(format!("faults: {}", faults(summary)));
+    }
+    if summary.conforming > 0 {
+        parts.push(format!("{} of {} conforming servers pass", summary.passed, summary.conforming));
+    }
+    let needless = summary.worth.iter().filter(|worth| worth.is_needless()).count();
+    if needless > 0 {
+        parts.push(format!("{} needless", plural(needless as u64, "scenario is", "scenarios are")));
+    }
+    if summary.failed > 0 {
+        parts.push(plural(summary.failed as u64, "trial went wrong itself", "trials went wrong themselves"));
+    }
+    if parts.is_empty() { "nothing was tried".to_owned() } else { parts.join("; ") }
+}
+
 /// The whole matrix as a page.
-pub fn markdown(trials: &[Trial], summary: &Summary) -> String {
+pub fn markdown(trials: &[&Trial], summary: &Summary) -> String {
     let mut page = String::from("# What the suite catches\n\n");
     page.push_str(
         "Written by `chatspec sensitivity --markdown FILE`, which plays the whole suite against the reference server with each\n",
@@ -151,6 +172,7 @@ fn some(scenarios: &[&str]) -> String {
     }
 }
 
+/// The texts are Markdown themselves, but no HTML.
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|")
+    printable(text).replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|")
 }

@@ -5,12 +5,13 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
+use super::conclusion;
+use super::failure::{self, Shown};
 use super::transcript::{Transcript, printable};
 use crate::event::{Event, Footer, Header, SuiteShown};
-use crate::matcher::Difference;
 use crate::reading::{Fact, Held};
 use crate::requirement::{Level, Requirement, RequirementId};
-use crate::verdict::{CountsAs, Failure, KnownState, KnownVerdict, NearMiss, Outcome, ScenarioVerdict};
+use crate::verdict::{CountsAs, KnownState, KnownVerdict, Outcome, ScenarioVerdict};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
@@ -262,60 +263,9 @@ impl Terminal {
 
     fn failure(&self, out: &mut dyn Write, header: &Header, verdict: &ScenarioVerdict) -> io::Result<()> {
         let title = self.suite.scenario(&verdict.scenario).map_or("", |scenario| &scenario.title);
-        writeln!(out, "\n  {BOLD}{}{BOLD:#}: {title}", verdict.scenario)?;
-        let Some(failure) = &verdict.failure else {
-            return writeln!(out, "    {}", verdict.why.as_deref().unwrap_or_default());
-        };
-        self.step(out, failure)?;
-        writeln!(out, "    {RED}{}{RED:#}", printable(&failure.summary))?;
-        if !failure.expected.is_empty() {
-            writeln!(out, "      expected  {}", printable(&failure.expected))?;
-        }
-        if !failure.actual.is_empty() {
-            writeln!(out, "      actual    {}", printable(&failure.actual))?;
-        }
-        // The summary says the one difference that there is.
-        let told = |difference: &&Difference| failure.differences.len() == 1 && failure.summary.contains(&difference.expected);
-        for difference in failure.differences.iter().filter(|difference| !told(difference)) {
-            let place = if difference.path.is_empty() { "value" } else { &difference.path };
-            let (expected, actual) = (printable(&difference.expected), printable(&difference.actual));
-            writeln!(out, "      {BOLD}{place}{BOLD:#}: expected {GREEN}{expected}{GREEN:#}, got {RED}{actual}{RED:#}")?;
-        }
-        for hint in &failure.hints {
-            writeln!(out, "      {YELLOW}hint{YELLOW:#}: {}", printable(hint))?;
-        }
+        writeln!(out, "\n  {BOLD}{}{BOLD:#}: {}", printable(&verdict.scenario), printable(title))?;
         let transcript = self.transcripts.get(&(verdict.scenario.clone(), verdict.run));
-        let start = transcript.map_or(0.0, Transcript::start_ms);
-        misses(out, "came instead", &failure.near, start)?;
-        misses(out, "came after the deadline", &failure.late, start)?;
-        for end in &failure.ends {
-            writeln!(out, "      connection ended: {}", printable(end))?;
-        }
-        for note in &verdict.notes {
-            writeln!(out, "      note: {}", printable(note))?;
-        }
-        if !failure.server_output.is_empty() {
-            writeln!(out, "      the server wrote meanwhile:")?;
-        }
-        for line in &failure.server_output {
-            writeln!(out, "        {DIM}|{DIM:#} {}", printable(line))?;
-        }
-        if let Some(transcript) = transcript {
-            writeln!(out, "    what went over the wire:")?;
-            lines(out, &transcript.lines(self.verbosity == Verbosity::Verbose), self.verbosity)?;
-        }
-        writeln!(out, "    again: {} --only {}", header.reproduce, verdict.scenario)
-    }
-
-    fn step(&self, out: &mut dyn Write, failure: &Failure) -> io::Result<()> {
-        writeln!(out, "    at {}", failure.step.place)?;
-        for through in failure.step.through.iter().rev() {
-            writeln!(out, "    {DIM}used at {through}{DIM:#}")?;
-        }
-        for line in failure.step.excerpt.lines() {
-            writeln!(out, "      {DIM}│{DIM:#} {line}")?;
-        }
-        Ok(())
+        failure::write(out, &Shown { verdict, transcript, reproduce: &header.reproduce, verbosity: self.verbosity })
     }
 
     fn flaky(&self, out: &mut dyn Write, header: &Header, footer: &Footer) -> io::Result<()> {
@@ -422,14 +372,10 @@ impl Terminal {
     }
 
     fn conclusion(&self, out: &mut dyn Write, footer: &Footer) -> io::Result<()> {
-        let passed = footer.requirements.values().filter(|outcome| **outcome == Outcome::Pass).count();
-        let count = |what: CountsAs| footer.counts.values().filter(|counts| **counts == what).count();
-        let (style, word) = match footer.exit_code {
-            0 => (GREEN, "CONFORMS"),
-            1 => (RED, "DOES NOT CONFORM"),
-            3 => (YELLOW, "INCONCLUSIVE"),
-            130 => (YELLOW, "INTERRUPTED"),
-            _ => (RED, "CHATSPEC FAILED"),
+        let style = match footer.exit_code {
+            0 => GREEN,
+            3 | 130 => YELLOW,
+            _ => RED,
         };
         writeln!(out)?;
         for note in &footer.notes {
@@ -438,25 +384,13 @@ impl Terminal {
         if footer.interrupted {
             writeln!(out, "{YELLOW}The run was interrupted; this is what it had found out by then.{YELLOW:#}")?;
         }
-        let is_untested = |id: &RequirementId| footer.counts.get(id) != Some(&CountsAs::Known);
-        let untested = footer.requirements.iter().filter(|(id, outcome)| **outcome == Outcome::CouldNotTest && is_untested(id)).count();
-        let mut parts = vec![format!("{passed} of {} requirements pass", footer.requirements.len())];
-        let mut part = |number: usize, text: &str| {
-            if number > 0 {
-                parts.push(format!("{number} {text}"));
-            }
-        };
-        part(count(CountsAs::Failure), "violated");
-        part(count(CountsAs::Warning), if count(CountsAs::Warning) == 1 { "warning" } else { "warnings" });
-        part(count(CountsAs::Known), "known to fail");
-        part(footer.known.iter().filter(|known| known.state.is_wrong()).count(), "wrong in the list of known failures");
-        part(untested, "could not be tested");
-        writeln!(out, "{style}{word}{style:#}: {}; {} scenarios in {:.1} s", parts.join(", "), self.verdicts.len(), footer.at_ms / 1000.0)
+        let (word, counts) = (conclusion::word(footer.exit_code), conclusion::counts(footer));
+        writeln!(out, "{style}{word}{style:#}: {counts}; {} scenarios in {:.1} s", self.verdicts.len(), footer.at_ms / 1000.0)
     }
 }
 
 /// Why a requirement could not be tested, with what stood in its way.
-fn reason(verdict: &ScenarioVerdict) -> String {
+pub(super) fn reason(verdict: &ScenarioVerdict) -> String {
     match (&verdict.failure, &verdict.why) {
         (Some(failure), None) => obstacle(&failure.requirements, None),
         (_, why) => obstacle(&verdict.blocked_by, why.as_deref()),
@@ -470,32 +404,6 @@ fn obstacle(blockers: &[RequirementId], why: Option<&str>) -> String {
         Some(why) if ids.is_empty() => why.to_owned(),
         _ => format!("{} stood in the way", ids.join(" and ")),
     }
-}
-
-fn misses(out: &mut dyn Write, title: &str, misses: &[NearMiss], start_ms: f64) -> io::Result<()> {
-    for (index, miss) in misses.iter().enumerate() {
-        let title = if index == 0 { title } else { "" };
-        writeln!(out, "      {title:<23} {}, at {:.1} ms: {}", miss.actor, (miss.at_ms - start_ms).max(0.0), printable(&miss.what))?;
-    }
-    Ok(())
-}
-
-/// A transcript's lines; of a very long one, its ends.
-fn lines(out: &mut dyn Write, lines: &[String], verbosity: Verbosity) -> io::Result<()> {
-    const START: usize = 12;
-    const END: usize = 28;
-    let whole = verbosity == Verbosity::Verbose || lines.len() <= START + END + 1;
-    let (start, end) = if whole { (lines.len(), lines.len()) } else { (START, lines.len() - END) };
-    for line in &lines[..start] {
-        writeln!(out, "      {DIM}{line}{DIM:#}")?;
-    }
-    if !whole {
-        writeln!(out, "      {DIM}… {} lines left out; --verbose shows them …{DIM:#}", end - start)?;
-        for line in &lines[end..] {
-            writeln!(out, "      {DIM}{line}{DIM:#}")?;
-        }
-    }
-    Ok(())
 }
 
 fn style_of(outcome: Outcome) -> Style {

@@ -59,8 +59,11 @@ impl Transcript {
         let mut entries: Vec<&Entry> = self.entries.iter().filter(|entry| with_fences || !entry.fence).collect();
         entries.sort_by(|a, b| a.at_ms.total_cmp(&b.at_ms));
         let start = entries.first().map_or(0.0, |entry| entry.at_ms);
-        let width = entries.iter().map(|entry| entry.actor.chars().count()).max().unwrap_or(0);
-        let line = |entry: &&Entry| format!("{:>9.1} ms  {:<width$}  {}", entry.at_ms - start, entry.actor, printable(&entry.text));
+        let width = entries.iter().map(|entry| printable(&entry.actor).chars().count()).max().unwrap_or(0);
+        let line = |entry: &&Entry| {
+            let (actor, text) = (printable(&entry.actor), printable(&entry.text));
+            format!("{:>9.1} ms  {actor:<width$}  {text}", entry.at_ms - start)
+        };
         entries.iter().map(line).collect()
     }
 
@@ -75,7 +78,8 @@ pub fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| match c {
             '\n' => "\\n".chars().collect::<Vec<_>>(),
-            c if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c) => {
+            // Beside what controls a terminal: what turns the order of letters round, ends a line, or may stand in no document.
+            c if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}') => {
                 c.escape_unicode().collect()
             }
             c => vec![c],

@@ -1,6 +1,7 @@
 //! What several test binaries share: servers to check, and runs of the engine and the binary.
 #![allow(dead_code)]
 
+pub mod other_streams;
 pub mod streams;
 
 use std::path::Path;
@@ -112,7 +113,12 @@ pub fn trouble(events: &[Event]) -> String {
 
 /// Runs the binary to its end.
 pub fn chatspec(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_chatspec")).args(arguments).env("NO_COLOR", "1").output().expect("the binary runs")
+    Command::new(env!("CARGO_BIN_EXE_chatspec"))
+        .args(arguments)
+        .env("NO_COLOR", "1")
+        .env_remove("GITHUB_ACTIONS")
+        .output()
+        .expect("the binary runs")
 }
 
 pub fn stdout(output: &Output) -> String {

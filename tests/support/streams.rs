@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use chatspec::event::{Direction, Event, Exchange, Footer, Frame, Given, Header, LOG_VERSION, Record, SuiteShown, TargetShown};
+use chatspec::event::{
+    Direction, Event, Exchange, Footer, Frame, Given, Header, LOG_VERSION, Record, ScenarioShown, SuiteShown, TargetShown,
+};
 use chatspec::matcher::Difference;
 use chatspec::reading::{Fact, Held};
-use chatspec::requirement::RequirementId;
+use chatspec::requirement::{Level, Requirement, RequirementId};
 use chatspec::verdict::{CountsAs, Failure, KnownState, KnownVerdict, NearMiss, Outcome, ScenarioVerdict, StepPlace, counts_as};
 
 pub fn id(text: &str) -> RequirementId {
@@ -92,6 +94,19 @@ pub fn suite() -> Event {
     Event::Suite(Box::new(SuiteShown::new(&protocol, &selected)))
 }
 
+/// The failing run of a server that a command started, with what it wrote meanwhile.
+pub fn started_by_a_command() -> Vec<Event> {
+    let mut events = failing();
+    for event in &mut events {
+        if let Event::ScenarioFinished(verdict) = event
+            && let Some(failure) = &mut verdict.failure
+        {
+            failure.server_output = vec!["Traceback (most recent call last):".into(), "\u{1b}[31mKeyError\u{1b}[0m: '<script>bob'".into()];
+        }
+    }
+    events
+}
+
 /// A violation with all that a failure can hold, and something that could not be tested.
 pub fn failing() -> Vec<Event> {
     let mut private = verdict("echo.is-private", "ECHO-2", Outcome::Fail);
@@ -111,7 +126,7 @@ pub fn failing() -> Vec<Event> {
         near: vec![NearMiss { at_ms: 105.0, actor: "bob".into(), what: "for ann alone".into(), differences: Vec::new() }],
         late: vec![NearMiss { at_ms: 3500.0, actor: "bob".into(), what: "too late".into(), differences: Vec::new() }],
         ends: vec!["bob: close frame with code 1011 (oops)".into()],
-        server_output: vec!["Traceback (most recent call last):".into(), "\u{1b}[31mKeyError\u{1b}[0m: 'bob'".into()],
+        server_output: Vec::new(),
     });
     let mut ping = verdict("ping.pong", "PING-1", Outcome::CouldNotTest);
     ping.why = Some("no answer within 3s".into());
@@ -255,4 +270,130 @@ pub fn known() -> Vec<Event> {
         Event::ScenarioFinished(Box::new(verdict("ping.pong", "PING-1", Outcome::Fail))),
         Event::Finished(footer),
     ]
+}
+
+/// A run for which no scenario was chosen.
+pub fn empty() -> Vec<Event> {
+    vec![header(), Event::Suite(Box::default()), readings(), finished(3, &[], &[], false, &[])]
+}
+
+/// A scenario at which chatspec itself failed.
+pub fn broken() -> Vec<Event> {
+    let mut ping = verdict("ping.pong", "PING-1", Outcome::Error);
+    ping.why = Some("chatspec itself failed here: no socket".into());
+    vec![
+        header(),
+        suite(),
+        readings(),
+        Event::ScenarioFinished(Box::new(ping)),
+        finished(4, &[("PING-1", Outcome::Error)], &[("ping.pong", Outcome::Error)], false, &[]),
+    ]
+}
+
+/// What is dangerous in some format or other.
+pub const HOSTILE: &str = "<script>alert(1)</script></style> ]]> \u{1b}[31m\n::error::x\r\n##[error]y %0A | ` ``` ~~~ </details> ![i](http://evil.invalid/i.png) [l](javascript:x) @you #1 \u{0}\u{fffe}\u{202e}&amp; \"'聊🙂\n  ---\nnot ok 1\nBail out!\n# TODO";
+
+/// A failing run in which everything that can hold a text holds one that is dangerous.
+pub fn hostile() -> Vec<Event> {
+    let text = || HOSTILE.to_owned();
+    let requirement = Requirement { id: id("H-1"), level: Level::Must, text: text(), place: text(), readings: Vec::new() };
+    let shown = |name: &str| ScenarioShown {
+        id: name.into(),
+        title: text(),
+        area: text(),
+        place: format!("{HOSTILE}.yaml:3:1"),
+        actors: vec![text()],
+        proves: vec![id("H-1")],
+    };
+    let suite = SuiteShown {
+        requirements: vec![requirement],
+        readings: BTreeMap::from([(text(), text())]),
+        facts: BTreeMap::from([("capacity".to_owned(), text())]),
+        scenarios: vec![shown(HOSTILE), shown("skipped"), shown("blocked")],
+    };
+    let miss = || NearMiss { at_ms: 1.0, actor: text(), what: text(), differences: Vec::new() };
+    let mut failed = verdict(HOSTILE, "H-1", Outcome::Fail);
+    failed.notes = vec![text()];
+    failed.failure = Some(Failure {
+        requirements: vec![id("H-1")],
+        step: StepPlace { place: format!("{HOSTILE}.yaml:8:5"), excerpt: text(), through: vec![text()] },
+        at_ms: 120.0,
+        summary: text(),
+        expected: text(),
+        actual: text(),
+        differences: vec![Difference { path: text(), expected: text(), actual: text() }],
+        hints: vec![text()],
+        near: vec![miss()],
+        late: vec![miss()],
+        ends: vec![text()],
+        server_output: Vec::new(),
+    });
+    let mut skipped = verdict("skipped", "H-1", Outcome::Skipped);
+    skipped.why = Some(text());
+    let mut blocked = verdict("blocked", "H-1", Outcome::CouldNotTest);
+    blocked.why = Some(text());
+    let Event::Started(mut header) = header() else {
+        panic!("a header");
+    };
+    header.target = TargetShown { http: text(), ws: text(), notes: vec![text()] };
+    header.reproduce = text();
+    let Event::Finished(mut footer) = finished(1, &[("H-1", Outcome::Fail)], &[(HOSTILE, Outcome::Fail)], false, &[HOSTILE]) else {
+        panic!("a footer");
+    };
+    footer.counts.insert(id("H-1"), CountsAs::Failure);
+    footer.known = vec![KnownVerdict {
+        what: text(),
+        reason: text(),
+        link: Some(text()),
+        until: Some(text()),
+        place: text(),
+        state: KnownState::Unmatched,
+    }];
+    let frame = Frame {
+        at_ms: 103.0,
+        scenario: text(),
+        run: 1,
+        actor: text(),
+        direction: Direction::Received,
+        kind: "text".into(),
+        payload: Some(Record::new(HOSTILE.as_bytes())),
+        fence: false,
+    };
+    let readings = Event::Readings {
+        at_ms: 10.0,
+        readings: BTreeMap::from([
+            (text(), Held::Unknown { why: text(), blocked_by: Vec::new() }),
+            ("H-R".to_owned(), Held::Found { values: vec![text()] }),
+        ]),
+        facts: BTreeMap::from([("capacity".to_owned(), Fact::Number(2))]),
+        fences: vec![text()],
+    };
+    let mut events = vec![Event::Started(header), Event::Suite(Box::new(suite)), readings, Event::Frame(frame)];
+    events.extend([failed, skipped, blocked].map(|verdict| Event::ScenarioFinished(Box::new(verdict))));
+    events.push(Event::Finished(footer));
+    events
+}
+
+/// A run in which as many scenarios as durations passed, each in that time.
+pub fn timed(durations_ms: &[f64]) -> Vec<Event> {
+    let names: Vec<String> = (0..durations_ms.len()).map(|number| format!("timed.case-{number}")).collect();
+    let shown = |name: &String| ScenarioShown {
+        id: name.clone(),
+        title: "It takes its time".into(),
+        area: "timed".into(),
+        place: "timed.yaml:1:1".into(),
+        actors: vec!["ann".into()],
+        proves: vec![id("PING-1")],
+    };
+    let suite = SuiteShown { scenarios: names.iter().map(shown).collect(), ..SuiteShown::default() };
+    let mut events = vec![header(), Event::Suite(Box::new(suite)), readings()];
+    for (name, duration_ms) in names.iter().zip(durations_ms) {
+        events.push(Event::ScenarioFinished(Box::new(ScenarioVerdict {
+            duration_ms: *duration_ms,
+            ..verdict(name, "PING-1", Outcome::Pass)
+        })));
+    }
+    let scenarios: Vec<(&str, Outcome)> = names.iter().map(|name| (name.as_str(), Outcome::Pass)).collect();
+    events.push(finished(0, &[("PING-1", Outcome::Pass)], &scenarios, false, &[]));
+    events
 }

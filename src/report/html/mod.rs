@@ -1,0 +1,101 @@
+//! Logs as one page of HTML that holds all it needs: it is readable without JavaScript, better with it, and never asks a network for anything.
+
+mod board;
+mod board_texts;
+mod board_warnings;
+mod case;
+mod check;
+mod filters;
+mod findings;
+mod glance;
+mod marks;
+pub mod page;
+mod reservations;
+mod sequence;
+mod text;
+mod wire;
+mod words;
+
+use super::checked::Checked;
+use crate::event::{Event, Log};
+
+/// What a log is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Check,
+    Sensitivity,
+    Load,
+}
+
+impl Kind {
+    fn of(log: &Log) -> Option<Self> {
+        let any = |is: fn(&Event) -> bool| log.events.iter().any(is);
+        if any(|event| matches!(event, Event::Planned(_))) {
+            Some(Kind::Load)
+        } else if log.footer.matrix.is_some() || any(|event| matches!(event, Event::Tried(_))) {
+            Some(Kind::Sensitivity)
+        } else if any(|event| matches!(event, Event::Suite(_))) {
+            Some(Kind::Check)
+        } else {
+            None
+        }
+    }
+
+    /// The command that writes such a log.
+    fn word(self) -> &'static str {
+        match self {
+            Kind::Check => "check",
+            Kind::Sensitivity => "sensitivity",
+            Kind::Load => "load",
+        }
+    }
+}
+
+/// Logs that make no page.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    #[error("there is no log to show: name at least one")]
+    Nothing,
+    #[error("{name} is of neither `check` nor `sensitivity` nor `load` (its command is `{command}`): leave it out")]
+    Unknown { name: String, command: String },
+    #[error("{first} is of `{first_is}` and {other} of `{other_is}`, and they fit on no page together: give logs of one command at a time")]
+    Mixture { first: String, first_is: &'static str, other: String, other_is: &'static str },
+    #[error("{count} logs of `{of}` don't fit on one page: give one at a time")]
+    TooMany { count: usize, of: &'static str },
+}
+
+/// The page of these logs, each with its name for a reader: of one run its page; of several runs of `check` the scoreboard, of several
+/// loads their curves over each other.
+///
+/// # Errors
+/// Logs that don't fit together, and those of which there is nothing to show.
+pub fn page(logs: &[(String, Log)]) -> Result<String, Unfit> {
+    match kind(logs)? {
+        Kind::Check => Ok(checks(logs)),
+        kind @ (Kind::Sensitivity | Kind::Load) => Err(Unfit::TooMany { count: logs.len(), of: kind.word() }),
+    }
+}
+
+/// What all of the logs are of.
+fn kind(logs: &[(String, Log)]) -> Result<Kind, Unfit> {
+    let mut found: Option<(&str, Kind)> = None;
+    for (name, log) in logs {
+        let unknown = || Unfit::Unknown { name: name.clone(), command: log.header.command.clone() };
+        let kind = Kind::of(log).ok_or_else(unknown)?;
+        match found {
+            Some((first, other)) if other != kind => {
+                return Err(Unfit::Mixture { first: first.into(), first_is: other.word(), other: name.clone(), other_is: kind.word() });
+            }
+            _ => found = found.or(Some((name, kind))),
+        }
+    }
+    found.map(|(_, kind)| kind).ok_or(Unfit::Nothing)
+}
+
+fn checks(logs: &[(String, Log)]) -> String {
+    let runs: Vec<_> = logs.iter().filter_map(|(name, log)| Some((name.as_str(), Checked::of(log)?))).collect();
+    match runs.as_slice() {
+        [(_, checked)] => check::page(checked),
+        _ => board::page(runs),
+    }
+}
