@@ -5,7 +5,7 @@ mod support;
 use chatspec::event::{Event, Log};
 use chatspec::reading::{Fact, Held};
 use chatspec::report::diff::{Diff, Options, Unfit, diff, write};
-use support::{other_streams, streams};
+use support::{loads, streams};
 
 fn log(events: Vec<Event>) -> Log {
     Log::of(events).expect("a header and a footer")
@@ -88,8 +88,8 @@ fn logs_that_do_not_fit_are_refused_and_say_what_helps() {
     let fine = log(streams::passing());
     let refused = |now: &Log| compared(&fine, now, Options::default()).expect_err("they don't fit").to_string();
     assert!(refused(&log(streams::interrupted())).starts_with("now.jsonl: the run was interrupted"));
-    assert!(refused(&log(other_streams::holding())).contains("chatspec compare BASE.jsonl"));
-    assert!(refused(&log(other_streams::matrix())).contains("is of `sensitivity`"));
+    assert!(refused(&loads::clean()).contains("chatspec compare BASE.jsonl"));
+    assert!(refused(&loads::matrix(None)).contains("is of `sensitivity`"));
     assert!(refused(&of_another_suite(streams::passing())).contains("--common"));
     let mut other = streams::passing();
     if let Some(Event::Started(header)) = other.first_mut() {

@@ -126,7 +126,7 @@ fn hostile() -> Vec<Event> {
         near: vec![miss()],
         late: vec![miss()],
         ends: vec![text.clone()],
-        server_output: vec![HOSTILE.into()],
+        server_output: vec![text.clone()],
     });
     let mut passed = streams::verdict("passes", HOSTILE, Outcome::Pass);
     passed.why = Some(text.clone());

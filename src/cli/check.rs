@@ -16,7 +16,7 @@ use super::target::{TargetArgs, quote, waits};
 use super::witness::Witness;
 use super::{Ended, Usage};
 use crate::conformance::{self, Plan, Timing};
-use crate::event::Given;
+use crate::event::{Given, Header, SuiteShown};
 use crate::report::progress::Progress;
 use crate::report::terminal::{Terminal, Verbosity};
 use crate::scenario::select::select;
@@ -85,11 +85,15 @@ pub async fn run(args: CheckArgs) -> Ended {
     let timing = Timing { timeout: args.timeout, max_time: args.max_time, within: waits(&args.within, &protocol)? };
     let mut outputs = Outputs::open(&args.outputs, None)?;
     let expected = args.expected.as_deref().map(|path| Expected::open(path, &protocol, args.update_expected)).transpose()?;
+    let seed = args.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
     let Started { target, mut server, absence, http, ws } = match args.command.resolve(&args.target, &protocol).await? {
         Ok(started) => started,
-        Err(code) => return Ok(code),
+        Err(code) => {
+            let header = Header { strict: args.strict, ..Header::new("check", &protocol.name, &protocol.hash, seed) };
+            let why = "the run was interrupted while its server was starting";
+            return Ok(outputs.never_began(header, Some(SuiteShown::new(&protocol, &selected)), why, code));
+        }
     };
-    let seed = args.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
     let plan = Plan {
         protocol: protocol.clone(),
         selected,

@@ -28,7 +28,7 @@ const APART: f64 = 0.1;
 /// How far what Little's law gives may lie from what was in flight.
 const LITTLE: f64 = 0.05;
 
-pub(super) const PERCENTILES: [(f64, &str); 5] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
+pub const PERCENTILES: [(f64, &str); 5] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -118,7 +118,7 @@ impl LoadReport {
             3 | 130 => YELLOW,
             _ => RED,
         };
-        let word = word(footer.exit_code, trust);
+        let word = word(footer.exit_code, trust).to_uppercase();
         let said = match &self.measured {
             Some(measured) => said(measured).join("; "),
             None => "nothing was measured to the end".to_owned(),
@@ -383,11 +383,12 @@ impl LoadReport {
     /// Whether to believe the figures, and by what.
     fn generator(&self, out: &mut dyn Write, measured: &Measured, histograms: &Histograms) -> io::Result<()> {
         let health = &measured.health;
-        let (style, word, meaning) = match health.trust {
-            Trust::Trusted => (GREEN, "trusted", "what was measured is the target's"),
-            Trust::Degraded => (YELLOW, "degraded", "the figures hold some of the generator's own delay"),
-            Trust::Invalid => (RED, "invalid", "the generator was the bottleneck, so the figures say nothing of the target"),
+        let style = match health.trust {
+            Trust::Trusted => GREEN,
+            Trust::Degraded => YELLOW,
+            Trust::Invalid => RED,
         };
+        let (word, meaning) = trusted(health.trust);
         writeln!(out, "\n{BOLD}The generator{BOLD:#}: {style}{word}{style:#}, {meaning}")?;
         for reason in &health.reasons {
             writeln!(out, "  {style}•{style:#} {}", printable(reason))?;
@@ -466,20 +467,29 @@ fn target(out: &mut dyn Write, header: &Header) -> io::Result<()> {
     header.target.notes.iter().try_for_each(|note| writeln!(out, "  {DIM}{note}{DIM:#}"))
 }
 
-/// The verdict in a word.
-pub(super) fn word(exit_code: u8, trust: Option<Trust>) -> &'static str {
+/// A run's conclusion, in a word or a few.
+pub fn word(exit_code: u8, trust: Option<Trust>) -> &'static str {
     match (exit_code, trust) {
-        (130, _) => "INTERRUPTED",
-        (0, _) => "HOLDS",
-        (1, _) => "FAILS",
-        (3, Some(Trust::Invalid)) => "NOT TO BE BELIEVED",
-        (3, _) => "INCONCLUSIVE",
-        _ => "CHATSPEC FAILED",
+        (130, _) => "Interrupted",
+        (0, _) => "Holds",
+        (1, _) => "Fails",
+        (3, Some(Trust::Invalid)) => "Not to be believed",
+        (3, _) => "Inconclusive",
+        _ => "Chatspec failed",
+    }
+}
+
+/// A degree of trust, and what it means.
+pub fn trusted(trust: Trust) -> (&'static str, &'static str) {
+    match trust {
+        Trust::Trusted => ("trusted", "what was measured is the target's"),
+        Trust::Degraded => ("degraded", "the figures hold some of the generator's own delay"),
+        Trust::Invalid => ("invalid", "the generator was the bottleneck, so the figures say nothing of the target"),
     }
 }
 
 /// The verdict in parts: deliveries, thresholds, generator.
-pub(super) fn said(measured: &Measured) -> Vec<String> {
+pub fn said(measured: &Measured) -> Vec<String> {
     let Measured { ledger, thresholds, health, .. } = measured;
     let wrong = Wrong::ALL.into_iter().filter(|wrong| ledger.count(*wrong) > 0);
     let wrong: Vec<String> = wrong.map(|wrong| format!("{} {wrong}", count(ledger.count(wrong)))).collect();
@@ -510,7 +520,8 @@ fn was(number: u64) -> String {
     format!("{} {}", plural(number, "message", "messages"), if number == 1 { "was" } else { "were" })
 }
 
-pub(super) fn meaning(wrong: Wrong) -> &'static str {
+/// What happened to a delivery that is wrong in this way.
+pub fn meaning(wrong: Wrong) -> &'static str {
     match wrong {
         Wrong::Lost => "the member was in the room all the time, and it never came",
         Wrong::Duplicated => "it came more than once",
@@ -529,33 +540,33 @@ fn latency_table(title: &str) -> Table {
     Table::new(titles)
 }
 
-pub(super) fn at(histogram: &Durations, quantile: f64) -> Duration {
+fn at(histogram: &Durations, quantile: f64) -> Duration {
     Duration::from_micros(histogram.value_at_quantile(quantile))
 }
 
-/// Whether there are samples enough for a percentile: of a hundred, the 99.9th is but the maximum.
-pub(super) fn enough(histogram: &Durations, quantile: f64) -> bool {
-    histogram.len() as f64 * (1.0 - quantile) >= 0.999
-}
-
-/// Adds a row where there are samples. Says whether there were too few for some percentile.
+/// Adds a row where there are samples. Says whether there were too few for some percentile: of a hundred, the 99.9th is but the maximum.
 fn row(table: &mut Table, style: Style, name: String, histogram: &Durations) -> bool {
     if histogram.is_empty() {
         return false;
     }
-    let mut few = false;
-    let mut cells = vec![name, count(histogram.len())];
-    for (quantile, _) in PERCENTILES {
-        let enough = enough(histogram, quantile);
-        few |= !enough;
-        cells.push(if enough { millis(at(histogram, quantile)) } else { NONE.to_owned() });
-    }
-    cells.push(millis(Duration::from_micros(histogram.max())));
-    table.row(style, cells);
+    let cells = cells(histogram);
+    let few = cells.iter().any(|cell| cell == NONE);
+    table.row(style, [vec![name], cells.into()].concat());
     few
 }
 
-fn differ(intended: &Durations, service: &Durations) -> bool {
+/// How many durations there are, their percentiles, and the longest, in milliseconds. A percentile for which there are too few is left out.
+pub fn cells(histogram: &Durations) -> [String; 7] {
+    let percentile = |quantile: f64| match histogram.len() as f64 * (1.0 - quantile) >= 0.999 {
+        true => millis(at(histogram, quantile)),
+        false => NONE.to_owned(),
+    };
+    let [p50, p90, p99, p999, p9999] = PERCENTILES.map(|(quantile, _)| percentile(quantile));
+    [count(histogram.len()), p50, p90, p99, p999, p9999, millis(Duration::from_micros(histogram.max()))]
+}
+
+/// Whether durations from the two clocks are worth standing beside each other.
+pub fn differ(intended: &Durations, service: &Durations) -> bool {
     let apart = |quantile: f64| {
         let (intended, service) = (intended.value_at_quantile(quantile) as f64, service.value_at_quantile(quantile) as f64);
         (intended - service).abs() > APART * intended.max(service)
@@ -564,7 +575,7 @@ fn differ(intended: &Durations, service: &Durations) -> bool {
 }
 
 /// What the generator took of its machine.
-fn taken(health: &Health, measured: &Measured) -> String {
+pub fn taken(health: &Health, measured: &Measured) -> String {
     let delivered: u64 = measured.phases.iter().map(|phase| phase.delivered).sum();
     let mut parts = vec![format!("took {} s of processor time", number(health.cpu_seconds))];
     if delivered > 0 {

@@ -1,7 +1,7 @@
 //! What several test binaries share: servers to check, and runs of the engine and the binary.
 #![allow(dead_code)]
 
-pub mod other_streams;
+pub mod loads;
 pub mod streams;
 
 use std::path::Path;

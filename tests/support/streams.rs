@@ -326,7 +326,7 @@ pub fn hostile() -> Vec<Event> {
         near: vec![miss()],
         late: vec![miss()],
         ends: vec![text()],
-        server_output: Vec::new(),
+        server_output: vec![text()],
     });
     let mut skipped = verdict("skipped", "H-1", Outcome::Skipped);
     skipped.why = Some(text());

@@ -6,8 +6,13 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
 /// The one stylesheet; its variables are the colours of all that is drawn, charts included.
-pub const STYLE: &str =
-    concat!(include_str!("page.css"), include_str!("check.css"), include_str!("sequence.css"), include_str!("board.css"));
+pub const STYLE: &str = concat!(
+    include_str!("page.css"),
+    include_str!("check.css"),
+    include_str!("sequence.css"),
+    include_str!("board.css"),
+    include_str!("load.css")
+);
 
 /// The one script.
 pub const SCRIPT: &str = concat!(include_str!("page.js"), include_str!("sequence.js"), include_str!("filters.js"));
