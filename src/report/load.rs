@@ -7,6 +7,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use super::figures::{NONE, Table, count, millis, number, percent, plural, seconds};
+use super::little::{TOLERANCE, little};
 use super::terminal::Verbosity;
 use super::transcript::printable;
 use crate::event::{
@@ -25,9 +26,7 @@ const ERRORS: usize = 12;
 /// Service times stand beside latencies from which they differ by more than this share.
 const APART: f64 = 0.1;
 
-/// How far what Little's law gives may lie from what was in flight.
-const LITTLE: f64 = 0.05;
-
+/// The percentiles of a table, with their names.
 pub const PERCENTILES: [(f64, &str); 5] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
 
 const BOLD: Style = Style::new().bold();
@@ -426,32 +425,21 @@ impl LoadReport {
             "  answer for each message in flight, and not the wait of all who would have come in that second. Its percentiles are"
         )?;
         writeln!(out, "  lower than what users meet; take them for how much the target carries, and --rate for how long users wait.")?;
-        for phase in measured.phases.iter().filter(|phase| self.counts(&phase.name) && phase.sent > 0) {
-            let Some(in_flight) = phase.in_flight.filter(|in_flight| *in_flight > 0.0) else {
-                continue;
-            };
-            let echo = |clock| histograms.select(Metric::Echo, clock, Some(&phase.name), None);
-            let served = Some(echo(Clock::Service)).filter(|echoes| !echoes.is_empty()).unwrap_or_else(|| echo(Clock::Intended));
-            if served.is_empty() {
-                continue;
-            }
-            let rate = phase.sent as f64 / phase.seconds.max(1e-9);
-            let mean_ms = served.mean() / 1000.0;
-            let implied = rate * mean_ms / 1000.0;
-            let deviation = implied / in_flight - 1.0;
-            let style = if deviation.abs() > LITTLE { YELLOW } else { PLAIN };
+        for law in little(measured, histograms, |phase| self.counts(phase)) {
+            let apart = law.is_apart();
+            let style = if apart { YELLOW } else { PLAIN };
             writeln!(
                 out,
                 "  Little's law in {}: {}/s x {} ms (mean echo) = {} in flight; {} were: {style}{:+.1} %{style:#}",
-                printable(&phase.name),
-                number(rate),
-                number(mean_ms),
-                number(implied),
-                number(in_flight),
-                deviation * 100.0
+                printable(&law.phase),
+                number(law.rate),
+                number(law.mean_ms),
+                number(law.implied),
+                number(law.in_flight),
+                law.deviation() * 100.0
             )?;
-            if deviation.abs() > LITTLE {
-                let limit = percent(LITTLE);
+            if apart {
+                let limit = percent(TOLERANCE);
                 writeln!(
                     out,
                     "  {YELLOW}That is more than {limit} apart: some messages were not timed, or waited where no clock ran.{YELLOW:#}"

@@ -122,6 +122,7 @@ pub fn seconds() -> Vec<Second> {
             (1..=200).for_each(|step| record(&mut deliver, Duration::from_micros(step * longest / 200)));
         }
         let sent = if number > 2 { 1000 } else { 0 };
+        let arrived = u64::from(number.saturating_sub(2)) * 20_000;
         Second {
             at_ms: f64::from(number) * 1000.0,
             phase: if number <= 2 { "arrive" } else { "steady" }.into(),
@@ -132,7 +133,7 @@ pub fn seconds() -> Vec<Second> {
             delivered: sent * 20,
             bytes_sent: sent * 120,
             bytes_received: sent * 2400,
-            ledger: Account { due: u64::from(number.saturating_sub(2)) * 20_000, ..Account::default() },
+            ledger: Account { due: arrived, delivered: arrived, ..Account::default() },
             deliver: encoding::encode(&deliver),
             p50_ms: 6.0,
             p99_ms: 11.9,

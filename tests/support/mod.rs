@@ -1,6 +1,8 @@
 //! What several test binaries share: servers to check, and runs of the engine and the binary.
 #![allow(dead_code)]
 
+pub mod browser;
+pub mod hostile;
 pub mod loads;
 pub mod streams;
 

@@ -122,13 +122,13 @@ pub struct Chart {
 impl Chart {
     pub fn svg(&self) -> Markup {
         let mut drawn = String::new();
-        let (across, down) = self.draw(&mut drawn).expect("a text takes every stroke");
+        let plot = self.draw(&mut drawn).expect("a text takes every stroke");
         // The page gives the element's own tag, without a fixed size.
         let inner = drawn.split_once('>').and_then(|(_, rest)| rest.rsplit_once("</svg>")).map_or("", |(inner, _)| inner);
         let column = |told: &Told| {
-            let (from, to) = (self.x.map(&told.from, across), self.x.map(&told.to, across));
+            let (from, to) = (self.x.map(&told.from, plot.across), self.x.map(&told.to, plot.across));
             html! {
-                rect class="told" x=(from) y=(down.0) width=((to - from).max(1)) height=(down.1 - down.0) { title { (plain(&told.text)) } }
+                rect class="told" x=(from) y=(plot.down.0) width=((to - from).max(1)) height=(plot.down.1 - plot.down.0) { title { (plain(&told.text)) } }
             }
         };
         html! {
@@ -139,8 +139,8 @@ impl Chart {
         }
     }
 
-    /// Draws all layers; where the plot's left and right ends are, and its top and bottom.
-    fn draw(&self, into: &mut String) -> Result<((i32, i32), (i32, i32)), DrawingAreaErrorKind<std::io::Error>> {
+    /// Draws all layers; where the plot itself lies.
+    fn draw(&self, into: &mut String) -> Result<Plot, Failed> {
         let root = SVGBackend::with_string(into, (WIDTH, self.height)).into_drawing_area();
         let mut chart = ChartBuilder::on(&root)
             .margin_top(ABOVE)
@@ -149,17 +149,18 @@ impl Chart {
             .y_label_area_size(LEFT)
             .build_cartesian_2d(self.x.clone(), self.y.clone())?;
         let (across, down) = chart.plotting_area().get_pixel_range();
+        let plot = Plot { across: (across.start, across.end), down: (down.start, down.end) };
         let text = ("sans-serif", 24).into_font().color(&Ink::Dim.mark());
         for layer in &self.layers {
             if let Layer::Stretch { from, to, name, shaded } = layer {
-                let (left, right) = (self.x.map(from, (across.start, across.end)), self.x.map(to, (across.start, across.end)));
+                let (left, right) = (self.x.map(from, plot.across), self.x.map(to, plot.across));
                 let opacity = if *shaded { 0.35 } else { 0.0 };
-                root.draw(&Rectangle::new([(left, down.start), (right, down.end)], Ink::Line.mark().mix(opacity).filled()))?;
-                root.draw(&PathElement::new([(left, down.start - 34), (left, down.end)], Ink::Line.mark().stroke_width(2)))?;
+                root.draw(&Rectangle::new([(left, plot.down.0), (right, plot.down.1)], Ink::Line.mark().mix(opacity).filled()))?;
+                root.draw(&PathElement::new([(left, plot.down.0 - 34), (left, plot.down.1)], Ink::Line.mark().stroke_width(2)))?;
                 let name = plain(name);
-                if (right - left) as usize > (name.chars().count() + 1) * LETTER {
+                if usize::try_from(right - left).unwrap_or(0) > (name.chars().count() + 1) * LETTER {
                     let style = text.clone().pos(Pos::new(HPos::Left, VPos::Bottom));
-                    root.draw(&Text::new(name, (left + 8, down.start - 4), style))?;
+                    root.draw(&Text::new(name, (left + 8, plot.down.0 - 4), style))?;
                 }
             }
         }
@@ -170,45 +171,57 @@ impl Chart {
             .light_line_style(TRANSPARENT)
             .label_style(text)
             .draw()?;
-        for layer in &self.layers {
-            match layer {
-                Layer::Stretch { .. } => {}
-                Layer::Line { points, ink } => {
-                    for part in points.split(|(_, value)| !value.is_finite()).filter(|part| !part.is_empty()) {
-                        let style = ink.mark().stroke_width(if ink.is_dashed() { 3 } else { 4 });
-                        match part {
-                            [alone] => chart.draw_series([Circle::new(*alone, 5, ink.mark().filled())])?,
-                            _ => chart.draw_series([PathElement::new(part, style)])?,
-                        };
-                    }
-                }
-                Layer::Area { points, ink, opacity } => {
-                    for part in points.split(|(_, low, high)| !(low.is_finite() && high.is_finite())).filter(|part| part.len() > 1) {
-                        let upper = part.iter().map(|(x, _, high)| (*x, *high));
-                        let lower = part.iter().rev().map(|(x, low, _)| (*x, *low));
-                        let outline: Vec<(f64, f64)> = upper.chain(lower).collect();
-                        chart.draw_series([Polygon::new(outline, ink.mark().mix(*opacity))])?;
-                    }
-                }
-                Layer::Cells { cells, ink } => {
-                    let cell = |cell: &Cell| {
-                        let ((left, right), (bottom, top)) = (cell.x, cell.y);
-                        Rectangle::new([(left, top), (right, bottom)], ink.mark().mix(cell.strength).filled())
-                    };
-                    chart.draw_series(cells.iter().map(cell))?;
-                }
-                Layer::Limit(at) => {
-                    let (from, to) = self.x.ends();
-                    chart.draw_series([PathElement::new([(from, *at), (to, *at)], Ink::Limit.mark().stroke_width(3))])?;
-                }
-            }
-        }
-        let ends = ((across.start, across.end), (down.start, down.end));
+        self.layers.iter().try_for_each(|layer| self.draw_layer(&mut chart, layer))?;
         drop(chart);
         root.present()?;
-        drop(root);
-        Ok(ends)
+        Ok(plot)
     }
+
+    fn draw_layer(&self, chart: &mut Drawn<'_, '_>, layer: &Layer) -> Result<(), Failed> {
+        match layer {
+            // It lies behind the names of the values, which are drawn by now.
+            Layer::Stretch { .. } => {}
+            Layer::Line { points, ink } => {
+                for part in points.split(|(_, value)| !value.is_finite()).filter(|part| !part.is_empty()) {
+                    match part {
+                        [alone] => chart.draw_series([Circle::new(*alone, 5, ink.mark().filled())])?,
+                        _ => chart.draw_series([PathElement::new(part, ink.mark().stroke_width(4))])?,
+                    };
+                }
+            }
+            Layer::Area { points, ink, opacity } => {
+                for part in points.split(|(_, low, high)| !(low.is_finite() && high.is_finite())).filter(|part| part.len() > 1) {
+                    let upper = part.iter().map(|(x, _, high)| (*x, *high));
+                    let lower = part.iter().rev().map(|(x, low, _)| (*x, *low));
+                    let outline: Vec<(f64, f64)> = upper.chain(lower).collect();
+                    chart.draw_series([Polygon::new(outline, ink.mark().mix(*opacity))])?;
+                }
+            }
+            Layer::Cells { cells, ink } => {
+                let cell = |cell: &Cell| {
+                    let ((left, right), (bottom, top)) = (cell.x, cell.y);
+                    Rectangle::new([(left, top), (right, bottom)], ink.mark().mix(cell.strength).filled())
+                };
+                chart.draw_series(cells.iter().map(cell))?;
+            }
+            Layer::Limit(at) => {
+                let (from, to) = self.x.ends();
+                chart.draw_series([PathElement::new([(from, *at), (to, *at)], Ink::Limit.mark().stroke_width(4))])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+type Drawn<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, Axis>>;
+
+type Failed = DrawingAreaErrorKind<std::io::Error>;
+
+/// Where a chart's plot lies in its picture: its left and right ends, its top and bottom.
+#[derive(Clone, Copy, Debug)]
+struct Plot {
+    across: (i32, i32),
+    down: (i32, i32),
 }
 
 /// Puts the page's colours in place of the marks, and drops what says nothing. Neither can touch a text: in it a quotation mark is escaped.

@@ -72,7 +72,7 @@ pub fn charts(timeline: &Timeline<'_>) -> Markup {
 
 fn lags(timeline: &Timeline<'_>) -> Markup {
     let (send, away) = (|column: &Column| column.send_lag_p99_ms, |column: &Column| column.loop_lag_p99_ms);
-    let limit = LATE.max(LOOP_LAG).as_secs_f64() * 1000.0;
+    let limit = LATE.max(LOOP_LAG).as_millis() as f64;
     let most = timeline.columns.iter().map(|column| send(column).max(away(column))).fold(limit * 1.2, f64::max);
     let layers = vec![Layer::Limit(limit), timeline.line(Ink::Series(1), send), timeline.line(Ink::Dashed(3), away)];
     let tell = |column: &Column| format!("send lag p99 {} ms, loop lag p99 {} ms", number(send(column)), number(away(column)));
@@ -80,7 +80,7 @@ fn lags(timeline: &Timeline<'_>) -> Markup {
     let legend = [
         (Ink::Series(1), "send lag p99".to_owned()),
         (Ink::Dashed(3), "loop lag p99".to_owned()),
-        (Ink::Limit, format!("limit, {} ms", number(limit))),
+        (Ink::Limit, format!("limit, {limit} ms")),
     ];
     figure("The generator's lags, in ms", &legend, "", &chart)
 }

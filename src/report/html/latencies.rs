@@ -75,7 +75,7 @@ fn table(first: &str, rows: Vec<(String, Durations)>) -> Markup {
 fn by_metric(loaded: &Loaded<'_>) -> (Vec<(String, Durations)>, bool) {
     let (mut rows, mut outside) = (Vec::new(), false);
     let all = |metric, clock| loaded.histograms.select(metric, clock, None, None);
-    for metric in Metric::ALL {
+    for metric in Metric::ALL.into_iter().filter(|metric| *metric != Metric::SendLag) {
         let mut name = metric.name().to_owned();
         let (mut intended, mut service) = (loaded.counted(metric, Clock::Intended), loaded.counted(metric, Clock::Service));
         if intended.is_empty() && service.is_empty() && !MESSAGE.contains(&metric) {
@@ -103,7 +103,7 @@ fn parts(loaded: &Loaded<'_>, title: &str, part: impl Fn(&Key) -> String) -> Mar
         phases.iter().position(|known| known.name == phase)
     };
     let has_intended = |metric| loaded.histograms.0.keys().any(|key| key.metric == metric && key.clock == Clock::Intended);
-    let chosen = |key: &&Key| (key.clock == Clock::Intended) == has_intended(key.metric);
+    let chosen = |key: &&Key| key.metric != Metric::SendLag && (key.clock == Clock::Intended) == has_intended(key.metric);
     let mut keys: Vec<&Key> = loaded.histograms.0.keys().filter(chosen).collect();
     keys.sort_by_key(|key| (key.metric, place(&key.phase), key.size));
     let mut tables: IndexMap<Metric, IndexMap<String, Durations>> = IndexMap::new();

@@ -10,7 +10,8 @@ use super::text::{plain, visible};
 use super::timeline::explained;
 use super::{deliveries, rates};
 use crate::event::{Health, Measured, PhaseMeasured, Planned, ThresholdVerdict, Trust};
-use crate::report::figures::{NONE, count, number, plural, seconds};
+use crate::report::figures::{NONE, count, number, percent, plural, seconds};
+use crate::report::little::{Little, TOLERANCE, little};
 use crate::report::load::{said, word};
 use crate::stats::{Clock, Metric};
 
@@ -45,7 +46,7 @@ pub fn body(loaded: &Loaded<'_>) -> Markup {
             @if let Some(account) = loaded.account() { (deliveries::account(account)) }
             @if let Some(measured) = loaded.measured { (deliveries::errors(&measured.errors)) }
             (latencies::tables(loaded))
-            @if loaded.is_closed() { (closed()) }
+            @if loaded.is_closed() { (closed(loaded)) }
         }
     }
 }
@@ -256,14 +257,30 @@ fn curves(loaded: &Loaded<'_>) -> Markup {
     }
 }
 
-/// What a closed load can't show.
-fn closed() -> Markup {
+/// What a closed load can't show, and whether its figures agree with each other.
+fn closed(loaded: &Loaded<'_>) -> Markup {
+    let laws = loaded.measured.map(|measured| little(measured, &loaded.histograms, |phase| loaded.counts(phase))).unwrap_or_default();
+    let row = |law: &Little| {
+        let deviation = format!("{:+.1} %", law.deviation() * 100.0);
+        [law.phase.clone(), number(law.rate), number(law.mean_ms), number(law.implied), number(law.in_flight), deviation]
+    };
     html! {
         h2 { "What a closed load can't show" }
         p {
             "It asks less of a target that is slow: nothing is sent while answers are waited for, so a pause of a second is one late answer "
             "for each message in flight, and not the wait of all who would have come in that second. Its percentiles are lower than what "
             "users meet; take them for how much the target carries, and " code { "--rate" } " for how long users wait."
+        }
+        @if !laws.is_empty() {
+            p { "By Little's law the rate times the mean echo is what was in flight:" }
+            (figures(["phase", "sent/s", "mean echo, ms", "so in flight", "were in flight", "apart"], laws.iter().map(row)))
+        }
+        @if laws.iter().any(Little::is_apart) {
+            p {
+                strong class="warn" {
+                    "That is more than " (percent(TOLERANCE)) " apart: some messages were not timed, or waited where no clock ran."
+                }
+            }
         }
     }
 }

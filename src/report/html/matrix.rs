@@ -164,7 +164,7 @@ fn explained(matrix: &Matrix<'_>, trial: &Trial) -> Markup {
                 strong class="fail" { (trial.judgement.word()) } " " code { (visible(&trial.subject.name)) }
                 @if let Kind::Fault { requirement, .. } = &trial.subject.kind { ", which violates " (matrix.requirement(requirement)) }
             }
-            p { (prose(&trial.subject.summary)) @if let Some(fired) = trial.fired { "; it did so " (plural(fired, "time", "times")) } }
+            p { (prose(&trial.subject.summary)) @if let (Some(fired), Kind::Fault { .. }) = (trial.fired, &trial.subject.kind) { "; it did so " (plural(fired, "time", "times")) } }
             @if !trial.troubles.is_empty() { ul { @for trouble in &trial.troubles { li { (visible(trouble)) } } } }
             @if !trial.violated.is_empty() {
                 ul {

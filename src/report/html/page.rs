@@ -5,13 +5,15 @@ use base64::prelude::BASE64_STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-/// The one stylesheet; its variables are the colours of all that is drawn, charts included.
+/// The one stylesheet; the variables of `page.css` are the colours of all that is drawn, charts included.
 pub const STYLE: &str = concat!(
     include_str!("page.css"),
+    include_str!("filters.css"),
     include_str!("check.css"),
+    include_str!("case.css"),
     include_str!("sequence.css"),
     include_str!("board.css"),
-    include_str!("load.css")
+    include_str!("load.css"),
 );
 
 /// The one script.

@@ -81,7 +81,7 @@ pub fn heads() -> Markup {
 /// How many bytes the diagram of these rows takes, roughly.
 pub fn weight(rows: &[Row]) -> usize {
     const ROW: usize = 330;
-    rows.iter().map(|row| ROW + row.text.len() + row.whole.as_ref().map_or(0, String::len)).sum()
+    rows.iter().map(|row| ROW + row.text.len() + row.whole.iter().map(String::len).sum::<usize>()).sum()
 }
 
 /// The diagram, whole.
@@ -225,9 +225,10 @@ fn text(row: &Row) -> Markup {
             Some(_) => { span.flag { "came too late" } " " }
             None => {}
         }
-        @match &row.whole {
-            Some(whole) => details.whole { summary { (visible(&row.text)) } (visible(whole)) }
-            None => (visible(&row.text))
+        @if row.whole.is_empty() {
+            (visible(&row.text))
+        } @else {
+            details.whole { summary { (visible(&row.text)) } @for line in &row.whole { span { (visible(line)) } } }
         }
     }
 }
@@ -237,7 +238,7 @@ mod tests {
     use super::*;
 
     fn row(actor: &str, what: What, text: &str) -> Row {
-        Row { at_ms: 5.0, actor: actor.into(), what, text: text.into(), whole: None, fence: false, miss: None }
+        Row { at_ms: 5.0, actor: actor.into(), what, text: text.into(), whole: Vec::new(), fence: false, miss: None }
     }
 
     #[test]

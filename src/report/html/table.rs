@@ -26,5 +26,5 @@ pub fn figures<const N: usize>(titles: [&str; N], rows: impl IntoIterator<Item =
 
 /// A figure that stands out, with what it is of; `class` gives its colour.
 pub fn tile(class: &str, figure: &str, of: &str) -> Markup {
-    html! { li class=(class) { strong { (visible(figure)) } span { (visible(of)) } } }
+    html! { li class=[Some(class).filter(|class| !class.is_empty())] { strong { (visible(figure)) } span { (visible(of)) } } }
 }

@@ -100,8 +100,9 @@ pub fn shortened(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit {
         return Cow::Borrowed(text);
     }
-    let start = text.floor_char_boundary(limit * 2 / 3);
-    let end = text.ceil_char_boundary(text.len() - limit / 3);
+    let is_boundary = |at: &usize| text.is_char_boundary(*at);
+    let start = (0..=limit * 2 / 3).rev().find(is_boundary).unwrap_or(0);
+    let end = (text.len() - limit / 3..=text.len()).find(is_boundary).unwrap_or(text.len());
     Cow::Owned(format!("{}…{}", &text[..start], &text[end..]))
 }
 
@@ -169,7 +170,7 @@ mod tests {
     fn a_long_text_keeps_its_ends_and_no_half_of_a_character() {
         assert_eq!(shortened("0123456789", 10), "0123456789");
         assert_eq!(shortened("0123456789", 6), "0123…89");
-        assert_eq!(shortened("聊天室聊天室", 6), "聊…室");
+        assert_eq!(shortened("聊天室聊天室", 10), "聊天…室");
         assert_eq!(shortened("聊天室", 0), "…");
     }
 
