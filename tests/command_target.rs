@@ -123,6 +123,21 @@ fn a_command_that_ends_or_stays_silent_is_inconclusive_and_shows_its_output() {
     }
 }
 
+#[test]
+fn a_server_that_never_came_up_is_in_the_reports() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name).to_str().expect("a path").to_owned();
+    let (log, junit) = (path("run.jsonl"), path("run.xml"));
+    let command = ": {http}; echo no database; echo none >&2; exit 7";
+    let output = chatspec(&["check", "--cmd", command, "--only", "LIST-1", "--json", &log, "--junit", &junit]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let out = stdout(&output);
+    assert!(out.contains("INCONCLUSIVE") && out.contains("ended (exit status: 7) before its server answered"), "{out}");
+    assert!(out.contains("it wrote: no database / none") || out.contains("it wrote: none / no database"), "{out}");
+    let (log, junit) = (std::fs::read_to_string(log).expect("the log"), std::fs::read_to_string(junit).expect("JUnit"));
+    assert!(log.contains("ended (exit status: 7)") && junit.contains("<testsuite"), "{junit}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_is_taken_before_is_wrong_usage() {
     let taken = listener().await;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::command_server::CommandServer;
 use super::command_target::{CommandArgs, Started};
 use super::expected::Expected;
 use super::interrupt::interrupt;
@@ -87,11 +86,11 @@ pub async fn run(args: CheckArgs) -> Ended {
     let mut outputs = Outputs::open(&args.outputs, None)?;
     let expected = args.expected.as_deref().map(|path| Expected::open(path, &protocol, args.update_expected)).transpose()?;
     let seed = args.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
-    let Started { target, mut server, http, ws } = match args.command.resolve(&args.target, &protocol).await? {
+    let Started { target, mut server, absence, http, ws } = match args.command.resolve(&args.target, &protocol).await? {
         Ok(started) => started,
         Err(code) => {
             let header = Header { strict: args.strict, ..Header::new("check", &protocol.name, &protocol.hash, seed) };
-            let why = "the server that --cmd starts didn't come up";
+            let why = "the run was interrupted while its server was starting";
             return Ok(outputs.never_began(header, Some(SuiteShown::new(&protocol, &selected)), why, code));
         }
     };
@@ -115,7 +114,8 @@ pub async fn run(args: CheckArgs) -> Ended {
         (_, true) => Verbosity::Verbose,
         _ => Verbosity::Normal,
     };
-    let verdicts = play(&plan, verbosity, &mut outputs, server.as_mut()).await?;
+    let witness = (server.is_some() || absence.is_some()).then(|| Witness::new(server.as_mut(), absence));
+    let verdicts = play(&plan, verbosity, &mut outputs, witness).await?;
     if let Some(server) = server {
         server.stop().await;
     }
@@ -126,14 +126,8 @@ pub async fn run(args: CheckArgs) -> Ended {
     Ok(outputs.finish(code))
 }
 
-/// Plays a plan, shows it on the terminal, and tells the outputs; with what a server that was started for it writes.
-pub async fn play(
-    plan: &Plan,
-    verbosity: Verbosity,
-    outputs: &mut Outputs,
-    server: Option<&mut CommandServer>,
-) -> anyhow::Result<Verdicts> {
-    let mut witness = server.map(Witness::new);
+/// Plays a plan, shows it on the terminal, and tells the outputs; with what the witness of a server that was started for it adds.
+pub async fn play(plan: &Plan, verbosity: Verbosity, outputs: &mut Outputs, mut witness: Option<Witness<'_>>) -> anyhow::Result<Verdicts> {
     let mut terminal = Terminal::new(verbosity);
     let mut progress = Progress::new(verbosity == Verbosity::Quiet);
     let verdicts = conformance::run(plan, interrupt().await, |event| {

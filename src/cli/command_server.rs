@@ -51,6 +51,13 @@ pub enum StartError {
     Silent { command: String, wait: Duration, absence: String, output: String },
 }
 
+impl StartError {
+    /// It for a log, where what the command wrote can't stand in lines of its own.
+    pub fn in_one_line(&self) -> String {
+        self.to_string().replace(":\n  | ", ": ").replace("\n  | ", " / ")
+    }
+}
+
 /// A line that the server wrote, and when it came.
 #[derive(Debug)]
 struct Line {

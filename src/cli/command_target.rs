@@ -10,7 +10,6 @@ use url::Url;
 use super::Usage;
 use super::command_server::{CommandServer, HTTP_PORT, StartError, WS_PORT, is_taken};
 use super::interrupt::interrupt;
-use super::load::inconclusive;
 use super::target::{Resolved, TargetArgs, quote};
 use crate::scenario::protocol::Protocol;
 use crate::verdict::Conclusion;
@@ -34,24 +33,26 @@ pub struct CommandArgs {
 pub struct Started {
     pub target: Resolved,
     pub server: Option<CommandServer>,
+    /// Why there is none although there is a command: nobody will answer, and the reports say why.
+    pub absence: Option<String>,
     /// Where it is, as if the user had said so.
     pub http: Option<String>,
     pub ws: Option<String>,
 }
 
 impl CommandArgs {
-    /// Resolves the target, and starts it before where there is a command; or what a run concludes that has none.
+    /// Resolves the target, and starts it before where there is a command; or the exit code of a run that was interrupted meanwhile.
     ///
     /// # Errors
     /// Wrong usage, among it an address at which something else listens.
     pub async fn resolve(&self, target: &TargetArgs, protocol: &Protocol) -> anyhow::Result<Result<Started, u8>> {
         let Some(command) = &self.cmd else {
             let resolved = target.resolve(protocol).await?;
-            return Ok(Ok(Started { target: resolved, server: None, http: target.http.clone(), ws: target.ws.clone() }));
+            return Ok(Ok(Started { target: resolved, server: None, absence: None, http: target.http.clone(), ws: target.ws.clone() }));
         };
         let is_given = target.http.is_some() || target.ws.is_some();
-        let mut candidates = Vec::new();
         let (places, taken) = if is_given { (vec![target.clone()], None) } else { places(target, protocol, command).await? };
+        let mut candidates = Vec::new();
         for place in &places {
             candidates.push(place.resolve(protocol).await?);
         }
@@ -65,44 +66,47 @@ impl CommandArgs {
                 return Ok(Err(Conclusion::Interrupted.exit_code()));
             }
         };
-        let hint = match (is_given, &taken) {
-            (true, _) => String::new(),
-            (false, None) => format!(
-                "\nThe command is told these ports by {HTTP_PORT} and {WS_PORT}, and by {{http}} and {{ws}} in it. A server that listens elsewhere \
-                 is found by --http and --ws."
+        let hint = match &taken {
+            _ if is_given => String::new(),
+            Some(taken) => {
+                format!("Something else listens at {taken}, where a server of the document would: end it, or give --http and --ws.")
+            }
+            None => format!(
+                "The command is told these ports by {HTTP_PORT} and {WS_PORT}, and by {{http}} and {{ws}} in it. A server that listens \
+                 elsewhere is found by --http and --ws."
             ),
-            (false, Some(taken)) => {
-                format!("\nSomething else listens at {taken}, where a server of the document would: end it, or give --http and --ws.")
-            }
         };
-        match started {
-            Ok((server, place)) => {
-                let mut found = candidates.swap_remove(place);
-                let whose = if is_given {
-                    ""
-                } else if place == 0 {
-                    ", at free ports"
-                } else {
-                    ", at the document's own ports"
-                };
-                found.spec.notes.push(format!("started by `{command}`{whose}"));
-                if !is_given {
-                    // The next run's ports are others.
-                    found
-                        .options
-                        .retain(|option| !["--http", "--ws", found.spec.http.as_str(), found.spec.ws.as_str()].contains(&option.as_str()));
-                }
-                found.options.extend(["--cmd".to_owned(), quote(command)]);
-                found.options.extend(
-                    self.wait.iter().flat_map(|wait| ["--wait".to_owned(), humantime::format_duration(*wait).to_string().replace(' ', "")]),
-                );
-                let (http, ws) = (Some(found.spec.http.to_string()), Some(found.spec.ws.to_string()));
-                Ok(Ok(Started { target: found, server: Some(server), http, ws }))
+        let (place, server, absence) = match started {
+            Ok((server, place)) => (place, Some(server), None),
+            Err(StartError::Untriable(error)) => return Err(error.into()),
+            Err(error @ (StartError::Ended { .. } | StartError::Silent { .. })) if taken.is_none() => {
+                anstream::eprintln!("error: --cmd: {error}\n{hint}");
+                (0, None, Some(error.in_one_line()))
             }
-            Err(error @ (StartError::Taken { .. } | StartError::Unstartable { .. })) => Err(Usage(format!("--cmd: {error}")).into()),
-            Err(StartError::Untriable(error)) => Err(error.into()),
-            Err(error) if taken.is_some() => Err(Usage(format!("--cmd: {error}{hint}")).into()),
-            Err(error) => Ok(Err(inconclusive(&format!("--cmd: {error}{hint}")))),
+            Err(error) => return Err(Usage(format!("--cmd: {error}\n{hint}").trim_end().to_owned()).into()),
+        };
+        let whose = match place {
+            _ if is_given => "",
+            0 => ", at free ports",
+            _ => ", at the document's own ports",
+        };
+        let mut found = candidates.swap_remove(place);
+        found.spec.notes.push(format!("started by `{command}`{whose}"));
+        self.describe(command, is_given, &mut found);
+        let (http, ws) = (Some(found.spec.http.to_string()), Some(found.spec.ws.to_string()));
+        Ok(Ok(Started { target: found, server, absence, http, ws }))
+    }
+
+    /// The options that describe the target again: the command, and addresses only where they were given, since the next run's ports
+    /// are others.
+    fn describe(&self, command: &str, is_given: bool, target: &mut Resolved) {
+        if !is_given {
+            let (http, ws) = (target.spec.http.to_string(), target.spec.ws.to_string());
+            target.options.retain(|option| !["--http", "--ws", &http, &ws].contains(&option.as_str()));
+        }
+        target.options.extend(["--cmd".to_owned(), quote(command)]);
+        if let Some(wait) = self.wait {
+            target.options.extend(["--wait".to_owned(), humantime::format_duration(wait).to_string().replace(' ', "")]);
         }
     }
 }

@@ -102,7 +102,12 @@ impl Browser {
 
     /// Opens a file, and waits for its load event.
     pub fn open(&self, file: &Path) {
-        self.of_session("POST", "/url", &json!({"url": format!("file://{}", file.display())}));
+        self.visit(&format!("file://{}", file.display()));
+    }
+
+    /// Opens an address, and waits for its load event.
+    pub fn visit(&self, url: &str) {
+        self.of_session("POST", "/url", &json!({"url": url}));
     }
 
     /// What a function's body in JavaScript returns on the page.

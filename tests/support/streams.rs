@@ -94,6 +94,19 @@ pub fn suite() -> Event {
     Event::Suite(Box::new(SuiteShown::new(&protocol, &selected)))
 }
 
+/// The failing run of a server that a command started, with what it wrote meanwhile.
+pub fn started_by_a_command() -> Vec<Event> {
+    let mut events = failing();
+    for event in &mut events {
+        if let Event::ScenarioFinished(verdict) = event
+            && let Some(failure) = &mut verdict.failure
+        {
+            failure.server_output = vec!["Traceback (most recent call last):".into(), "\u{1b}[31mKeyError\u{1b}[0m: '<script>bob'".into()];
+        }
+    }
+    events
+}
+
 /// A violation with all that a failure can hold, and something that could not be tested.
 pub fn failing() -> Vec<Event> {
     let mut private = verdict("echo.is-private", "ECHO-2", Outcome::Fail);

@@ -123,8 +123,8 @@ fn failure(sheet: &Sheet<'_>, failure: &Failure, start_ms: f64, told: Option<&st
         (misses("Came after the deadline", &failure.late, start_ms))
         @for end in &failure.ends { p.end { b { "Connection ended: " } (visible(end)) } }
         @if !failure.server_output.is_empty() {
-            p.end { b { "The server wrote meanwhile:" } }
-            pre { @for line in &failure.server_output { (visible(line)) "\n" } }
+            p { b { "The server wrote meanwhile:" } }
+            pre tabindex="0" { @for line in &failure.server_output { (visible(line)) "\n" } }
         }
     }
 }
