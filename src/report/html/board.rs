@@ -12,6 +12,9 @@ use crate::report::checked::{Checked, area_of};
 use crate::requirement::{Level, Requirement, RequirementId};
 use crate::verdict::{CountsAs, Outcome};
 
+/// So many servers fit beside each other on a desk, and the names of the columns can stay in sight.
+const FEW: usize = 5;
+
 /// One server's run.
 pub struct Column<'a> {
     /// As the reader knows it, different from all others.
@@ -88,7 +91,7 @@ pub fn page(runs: Vec<(&str, Checked<'_>)>) -> String {
     let body = html! {
         (board_warnings::warnings(&columns))
         (toolbar(&lines, &columns))
-        div.scroll.panel { (table(&lines, &columns)) }
+        div.scroll.panel.few[columns.len() <= FEW] { (table(&lines, &columns)) }
         p.nothing hidden { "Nothing is left to show with these filters." }
         (readings(&columns))
         (board_texts::texts(&lines, &columns))
