@@ -191,7 +191,7 @@ fn faulty(matrix: &Matrix<'_>) -> Markup {
         section data-group {
             h2 { "Faults" }
             div class="scroll" tabindex="0" {
-                table class="figures wide" {
+                table class="figures roomy wide" {
                     thead {
                         tr { @for title in ["fault", "violates", "", "what the server does", "killed by", "fails beside what it implies"] { th scope="col" class="text" { (title) } } }
                     }
@@ -219,7 +219,7 @@ fn conforming(matrix: &Matrix<'_>) -> Markup {
         section data-group {
             h2 { "Servers that conform" }
             div class="scroll" tabindex="0" {
-                table class="figures wide" {
+                table class="figures roomy" {
                     thead { tr { @for title in ["server", "", "what it does"] { th scope="col" class="text" { (title) } } } }
                     tbody {
                         @for trial in matrix.trials.iter().filter(conforms) {
@@ -244,7 +244,7 @@ fn worth(matrix: &Matrix<'_>) -> Markup {
             details {
                 summary { "What would be missed without each" }
                 div class="scroll" tabindex="0" {
-                    table class="figures wide" {
+                    table class="figures roomy" {
                         thead { tr { th scope="col" { "scenario" } th scope="col" { "kills" } th scope="col" class="text" { "alone, or why it stays" } } }
                         tbody {
                             @for worth in &matrix.summary.worth {
