@@ -215,7 +215,7 @@ impl LoadReport {
         let Account { due, delivered, indeterminate, .. } = &measured.ledger;
         writeln!(out, "\n{BOLD}Deliveries{BOLD:#}")?;
         let share = if *due == 0 { String::new() } else { format!(" ({})", percent(*delivered as f64 / *due as f64)) };
-        let clean = if measured.ledger.is_clean() && *due > 0 { ", each once, in order and unaltered" } else { "" };
+        let clean = if measured.ledger.is_clean() && measured.ledger.delivered > 0 { ", each once, in order and unaltered" } else { "" };
         writeln!(out, "  {} of {} arrived{share}{clean}", count(*delivered), plural(*due, "delivery", "deliveries"))?;
         if *indeterminate > 0 {
             let number = count(*indeterminate);
