@@ -122,7 +122,7 @@ async fn a_fault_is_said_and_seen_and_a_phone_shows_it_all() {
     page.eval(&format!("{null_message}.click()"));
     page.until(&format!("return {null_message}.querySelector('.sign').textContent === '✗'"));
     assert!(page.eval("return came(0).innerText").as_str().expect("a text").contains("Came: error invalid data"));
-    assert_eq!(page.eval("return document.documentElement.scrollWidth - window.innerWidth"), 0, "nothing sticks out");
+    assert_eq!(page.eval("return document.documentElement.scrollWidth - document.documentElement.clientWidth"), 0, "nothing sticks out");
     let dark = "const before = document.documentElement.dataset.theme; document.querySelector('#theme').click(); \
                 return before !== document.documentElement.dataset.theme";
     assert_eq!(page.eval(dark), true);

@@ -127,6 +127,8 @@ impl CommandServer {
         shell.arg(if cfg!(windows) { "/C" } else { "-c" }).arg(line);
         #[cfg(unix)]
         shell.process_group(0);
+        // Before its first line can come: what came earlier isn't its own.
+        let started = Instant::now();
         let mut child = shell
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -137,7 +139,7 @@ impl CommandServer {
         let lines = Arc::new(Mutex::new(VecDeque::new()));
         let reading = keep(child.stdout.take(), &lines).into_iter().chain(keep(child.stderr.take(), &lines)).collect();
         let group = child.id().and_then(|id| i32::try_from(id).ok());
-        Ok(Self { command: command.to_owned(), started: Instant::now(), child, group, lines, reading })
+        Ok(Self { command: command.to_owned(), started, child, group, lines, reading })
     }
 
     pub fn command(&self) -> &str {
