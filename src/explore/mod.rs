@@ -2,3 +2,6 @@
 //! still fails.
 
 pub mod action;
+mod compile;
+mod ending;
+mod observe;
