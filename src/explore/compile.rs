@@ -139,23 +139,43 @@ impl Writer<'_> {
     fn round(&mut self, round: &[Action], ending: Option<&Ending>) {
         match round {
             [action] => {
-                let lines = self.action(action, ending);
-                lines.into_iter().enumerate().for_each(|(index, line)| self.push(format!("  {}{line}", if index == 0 { "- " } else { "  " })));
+                self.step(2, action, ending);
                 if let Action::Close { actor } = action {
                     // Until the server has taken it, the connection is still there.
                     self.push(format!("  - receive: {{actor: {}, end: {{}}}}", actor_name(*actor)));
                 }
             }
+            // What one actor does at once, it does without waiting for what comes of it.
+            actions if actions.iter().all(|action| action.actor() == actions[0].actor()) => {
+                actions.iter().for_each(|action| self.step(2, action, ending));
+            }
             actions => {
                 self.push("  - at-once:".to_owned());
                 self.push("      steps:".to_owned());
-                for action in actions {
-                    let lines = self.action(action, ending);
-                    lines.into_iter().enumerate().for_each(|(index, line)| {
-                        self.push(format!("        {}{line}", if index == 0 { "- " } else { "  " }));
-                    });
+                let mut begun: Vec<Actor> = Vec::new();
+                for actor in actions.iter().map(Action::actor) {
+                    if begun.contains(&actor) {
+                        continue;
+                    }
+                    begun.push(actor);
+                    let own: Vec<&Action> = actions.iter().filter(|action| action.actor() == actor).collect();
+                    match own[..] {
+                        [action] => self.step(8, action, ending),
+                        _ => {
+                            self.push("        - repeat:".to_owned());
+                            self.push("            times: 1".to_owned());
+                            self.push("            steps:".to_owned());
+                            own.into_iter().for_each(|action| self.step(14, action, ending));
+                        }
+                    }
                 }
             }
+        }
+    }
+
+    fn step(&mut self, indentation: usize, action: &Action, ending: Option<&Ending>) {
+        for (index, line) in self.action(action, ending).into_iter().enumerate() {
+            self.push(format!("{}{}{line}", " ".repeat(indentation), if index == 0 { "- " } else { "  " }));
         }
     }
 
@@ -296,6 +316,11 @@ impl Writer<'_> {
         for (id, actor, packet) in &ending.receives {
             let packet = self.packet(packet);
             self.push(format!("  - receive: {{actor: {}, packet: {packet}}}", actor_name(*actor)));
+            self.push(format!("    proves: {id}"));
+        }
+        for (id, actor) in &ending.alive {
+            self.push(format!("  - send: {{actor: {}, text: \"{{}}\"}}", actor_name(*actor)));
+            self.push(format!("  - receive: {{actor: {}, packet: {{type: error}}}}", actor_name(*actor)));
             self.push(format!("    proves: {id}"));
         }
         for (id, actor, packet) in &ending.never {

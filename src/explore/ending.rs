@@ -10,6 +10,8 @@ pub struct Ending {
     pub answers: Vec<(RequirementId, Actor, Expected)>,
     /// What must come.
     pub receives: Vec<(RequirementId, Actor, Packet)>,
+    /// Whose connection must still be there.
+    pub alive: Vec<(RequirementId, Actor)>,
     /// What must not come; nothing at all, where no packet is named.
     pub never: Vec<(RequirementId, Actor, Option<Packet>)>,
     /// For each round before, packets that the expectations would mistake for later ones, and which are taken there.
@@ -34,6 +36,6 @@ impl Ending {
 
     /// Whether it expects anything.
     pub fn is_empty(&self) -> bool {
-        self.answers.is_empty() && self.receives.is_empty() && self.never.is_empty()
+        self.answers.is_empty() && self.receives.is_empty() && self.alive.is_empty() && self.never.is_empty()
     }
 }

@@ -4,4 +4,6 @@
 pub mod action;
 mod compile;
 mod ending;
+mod generate;
 mod observe;
+mod shadow;

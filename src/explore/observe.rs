@@ -116,14 +116,16 @@ impl Eye<'_> {
             return;
         };
         let round = self.trace.rounds.get(self.rounds.len()).map_or(&[][..], Vec::as_slice);
-        let Some(index) = round.iter().position(|action| action.is_http() && action.actor() == actor) else {
+        self.current.answers.resize(round.len(), None);
+        // An actor's requests go one after the other.
+        let asked = |index: &usize| round[*index].is_http() && round[*index].actor() == actor && self.current.answers[*index].is_none();
+        let Some(index) = (0..round.len()).find(asked) else {
             return;
         };
         let answer = match (&exchange.status, &exchange.answer) {
             (Some(status), Some(body)) => self.answer(*status, whole(body), matches!(round[index], Action::List { .. })),
             _ => Answer { body: exchange.failure.clone().unwrap_or_default(), ..Answer::default() },
         };
-        self.current.answers.resize(round.len(), None);
         self.current.is_telling |= answer.status == 0;
         self.current.answers[index] = Some(answer);
     }
