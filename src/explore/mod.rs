@@ -2,3 +2,4 @@
 //! still fails.
 
 pub mod action;
+pub mod model;
