@@ -177,9 +177,19 @@ pub struct Answer {
 /// A packet that an actor received. Names are the trace's where they are; others are literal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Packet {
-    User { user: Name, room: Name, activity: String },
-    Msg { user: Name, room: Name, text: String },
-    Error { text: String },
+    User {
+        user: Name,
+        room: Name,
+        activity: String,
+    },
+    Msg {
+        user: Name,
+        room: Name,
+        text: String,
+    },
+    Error {
+        text: String,
+    },
     /// Whatever else.
     Other(String),
 }

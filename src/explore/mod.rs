@@ -2,8 +2,6 @@
 //! still fails.
 
 pub mod action;
-mod compile;
-mod ending;
 mod generate;
-mod observe;
+pub mod model;
 mod shadow;
