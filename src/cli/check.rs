@@ -69,7 +69,7 @@ pub struct CheckArgs {
     quiet: bool,
 }
 
-fn positive(text: &str) -> Result<Duration, String> {
+pub fn positive(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| format!("{error} (such as `500ms` or `3s`)"))?;
     if duration.is_zero() { Err("it must be more than nothing".into()) } else { Ok(duration) }
 }

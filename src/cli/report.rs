@@ -88,7 +88,7 @@ fn show(log: &Log, verbosity: Verbosity, out: &mut dyn Write) -> io::Result<()> 
             shown.into_iter().try_for_each(|trial| matrix::line(out, trial))?;
             matrix::summary(out, &sensitivity::summary(log, &trials))
         }
-        Some(Kind::Check) | None => {
+        Some(Kind::Check | Kind::Explore) | None => {
             let mut report = Terminal::new(verbosity);
             log.replay(|event| report.event(event));
             report.finish(out)

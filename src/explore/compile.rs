@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::action::{Action, Actor, Name, Packet, Trace};
-use super::ending::Ending;
+use super::ending::{Ending, Expected};
+use super::model::Pattern;
 use super::observe::Table;
 use crate::scenario::source::Source;
 
@@ -43,12 +44,12 @@ pub fn actor_name(actor: Actor) -> String {
     ACTORS.get(actor).map_or_else(|| format!("actor{actor}"), |name| (*name).to_owned())
 }
 
-fn room_name(room: usize) -> String {
+pub fn room_name(room: usize) -> String {
     ROOMS.get(room).map_or_else(|| format!("room{room}"), |name| (*name).to_owned())
 }
 
 /// A user whose name is decorated, or who is no actor, has a name of its own.
-fn user_name(trace: &Trace, user: usize) -> String {
+pub fn user_name(trace: &Trace, user: usize) -> String {
     let plain = trace.users.get(user).is_none_or(String::is_empty);
     if plain && user < trace.actors { actor_name(user) } else { format!("user{user}") }
 }
@@ -278,8 +279,22 @@ impl Writer<'_> {
         }
     }
 
-    fn answer(&self, expected: &super::ending::Expected) -> String {
-        use super::ending::Expected;
+    fn pattern(&self, pattern: &Pattern) -> String {
+        match pattern {
+            Pattern::Exactly(packet) => self.packet(packet),
+            Pattern::Activity { user, room } => {
+                let (user, room) = (scalar(&self.name(user)), scalar(&self.name(room)));
+                format!("{{type: user, data: {{user_name: {user}, room_name: {room}, msg: {{$one-of: [create, join]}}}}}}")
+            }
+            Pattern::Errors(texts) => match texts[..] {
+                [text] => format!("{{type: error, data: {{msg: {}}}}}", scalar(&escaped(text))),
+                _ => format!("{{type: error, data: {{msg: {{$one-of: [{}]}}}}}}", texts.join(", ")),
+            },
+            Pattern::AnyError => "{type: error}".to_owned(),
+        }
+    }
+
+    fn answer(&self, expected: &Expected) -> String {
         match expected {
             Expected::Results(texts) => match &texts[..] {
                 [text] => format!("answer: {{res: {}}}", scalar(&escaped(text))),
@@ -313,8 +328,8 @@ impl Writer<'_> {
     }
 
     fn ending(&mut self, ending: &Ending) {
-        for (id, actor, packet) in &ending.receives {
-            let packet = self.packet(packet);
+        for (id, actor, pattern) in &ending.receives {
+            let packet = self.pattern(pattern);
             self.push(format!("  - receive: {{actor: {}, packet: {packet}}}", actor_name(*actor)));
             self.push(format!("    proves: {id}"));
         }
@@ -324,7 +339,7 @@ impl Writer<'_> {
             self.push(format!("    proves: {id}"));
         }
         for (id, actor, packet) in &ending.never {
-            let packet = packet.as_ref().map(|packet| format!(", packet: {}", self.packet(packet))).unwrap_or_default();
+            let packet = format!(", packet: {}", self.packet(packet));
             self.push(format!("  - nothing-more: {{actors: [{}]{packet}}}", actor_name(*actor)));
             self.push(format!("    proves: {id}"));
         }

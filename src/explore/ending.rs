@@ -1,6 +1,9 @@
 //! What a counterexample expects at its last round.
 
-use super::action::{Actor, Name, Packet};
+use super::action::{Action, Actor, Name, Observed, Packet, Trace};
+use super::model::{Finding, Model, Pattern, Reply};
+use super::observe::History;
+use crate::reading::Findings;
 use crate::requirement::RequirementId;
 
 /// The expectations of the last round, each with the requirement that it proves.
@@ -9,11 +12,11 @@ pub struct Ending {
     /// What an actor's HTTP request must be answered.
     pub answers: Vec<(RequirementId, Actor, Expected)>,
     /// What must come.
-    pub receives: Vec<(RequirementId, Actor, Packet)>,
+    pub receives: Vec<(RequirementId, Actor, Pattern)>,
     /// Whose connection must still be there.
     pub alive: Vec<(RequirementId, Actor)>,
-    /// What must not come; nothing at all, where no packet is named.
-    pub never: Vec<(RequirementId, Actor, Option<Packet>)>,
+    /// What must not come.
+    pub never: Vec<(RequirementId, Actor, Packet)>,
     /// For each round before, packets that the expectations would mistake for later ones, and which are taken there.
     pub before: Vec<Vec<(Actor, Packet)>>,
 }
@@ -38,4 +41,71 @@ impl Ending {
     pub fn is_empty(&self) -> bool {
         self.answers.is_empty() && self.receives.is_empty() && self.alive.is_empty() && self.never.is_empty()
     }
+}
+
+/// What the last round of a failing trace must bring: what the model asks for there, where something else came.
+pub fn ending(findings: &Findings, trace: &Trace, history: &History, finding: &Finding) -> Ending {
+    let id = &finding.requirement;
+    let Some(round) = trace.rounds.get(finding.round) else {
+        return Ending::default();
+    };
+    let mut ending = Ending {
+        receives: finding.missing.iter().map(|(actor, pattern)| (id.clone(), *actor, pattern.clone())).collect(),
+        alive: finding.ended.iter().map(|actor| (id.clone(), *actor)).collect(),
+        never: finding.forbidden.iter().map(|(actor, packet)| (id.clone(), *actor, packet.clone())).collect(),
+        ..Ending::default()
+    };
+    if let Some((action, reply)) = &finding.answer
+        && let Some(actor) = round.get(*action).map(Action::actor)
+    {
+        let mut model = Model::new(findings, trace);
+        let mut before = trace.rounds.iter().zip(&history.rounds).take(finding.round);
+        let is_explained = before.all(|(round, observed)| model.observe(round, observed).is_ok());
+        let all = if is_explained { model.expects(round).answers } else { Vec::new() };
+        let replies: Vec<&Reply> = if all.is_empty() { vec![reply] } else { all.iter().map(|(reply, _)| reply).collect() };
+        ending.answers.extend(expected(&replies).map(|expected| (id.clone(), actor, expected)));
+    }
+    let is_named = |actor: Actor, packet: &Packet| {
+        ending.receives.iter().any(|(_, who, pattern)| *who == actor && pattern.accepts(packet))
+            || ending.never.iter().any(|(_, who, forbidden)| *who == actor && forbidden == packet)
+    };
+    let earlier = |observed: &Observed| {
+        let received = observed.received.iter().enumerate().flat_map(|(actor, packets)| packets.iter().map(move |packet| (actor, packet)));
+        received.filter(|(actor, packet)| is_named(*actor, packet)).map(|(actor, packet)| (actor, packet.clone())).collect()
+    };
+    ending.before = history.rounds.iter().take(finding.round).map(earlier).collect();
+    ending
+}
+
+/// What any of these replies says; nothing can be expected of an answer that may be anything.
+fn expected(replies: &[&Reply]) -> Option<Expected> {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let mut all: Option<Expected> = None;
+    for reply in replies {
+        all = Some(match (all, reply) {
+            (None, Reply::OneOf(allowed)) => Expected::Results(texts(allowed)),
+            (None, Reply::NoneOf(forbidden)) => Expected::NoResults(texts(forbidden)),
+            (None, Reply::List(rooms)) => {
+                Expected::Listed(rooms.iter().map(|(room, least, most)| (room.clone(), (*least..=*most).collect())).collect())
+            }
+            (Some(Expected::Results(mut known)), Reply::OneOf(allowed)) => {
+                known.extend(texts(allowed).into_iter().filter(|text| !known.contains(text)).collect::<Vec<_>>());
+                Expected::Results(known)
+            }
+            (Some(Expected::NoResults(mut known)), Reply::NoneOf(forbidden)) => {
+                known.retain(|text| forbidden.contains(&text.as_str()));
+                Expected::NoResults(known)
+            }
+            (Some(Expected::Listed(mut known)), Reply::List(rooms)) => {
+                for (room, least, most) in rooms {
+                    if let Some((_, populations)) = known.iter_mut().find(|(name, _)| name == room) {
+                        populations.extend((*least..=*most).filter(|population| !populations.contains(population)).collect::<Vec<_>>());
+                    }
+                }
+                Expected::Listed(known)
+            }
+            _ => return None,
+        });
+    }
+    all
 }

@@ -2,6 +2,14 @@
 //! still fails.
 
 pub mod action;
+mod compile;
+mod describe;
+mod ending;
 mod generate;
 pub mod model;
+mod observe;
+pub mod run;
 mod shadow;
+pub mod shrink;
+mod smaller;
+pub mod trial;
