@@ -160,6 +160,10 @@ pub struct Failure {
     /// How connections ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ends: Vec<String>,
+    /// The last lines that the server wrote while the scenario was played, where chatspec started it by a command. Other scenarios may
+    /// have been played at the same time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub server_output: Vec<String>,
 }
 
 /// Where a step stands.

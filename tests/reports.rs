@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use chatspec::event::{Event, Log};
-use chatspec::report::{badge, github, junit, markdown, tap};
+use chatspec::report::{badge, cases, github, junit, markdown, matrix, tap};
 use chatspec::verdict::Outcome;
 use pulldown_cmark::{Options, Parser, Tag};
-use support::{other_streams, streams};
+use support::{loads, streams};
 
 /// The log of these events, in which no place begins with a folder of this machine.
 fn log(mut events: Vec<Event>) -> Log {
@@ -24,7 +24,7 @@ fn log(mut events: Vec<Event>) -> Log {
 
 /// Runs of every kind that there is.
 fn runs() -> Vec<(&'static str, Log)> {
-    let runs: [(&str, Vec<Event>); 14] = [
+    let runs: [(&str, Vec<Event>); 9] = [
         ("failing", streams::failing()),
         ("passing", streams::passing()),
         ("flaky", streams::flaky()),
@@ -34,13 +34,15 @@ fn runs() -> Vec<(&'static str, Log)> {
         ("known", streams::known()),
         ("broken", streams::broken()),
         ("hostile", streams::hostile()),
-        ("load_holding", other_streams::holding()),
-        ("load_lossy", other_streams::lossy()),
-        ("load_unbelievable", other_streams::unbelievable()),
-        ("load_cut_short", other_streams::cut_short()),
-        ("matrix", other_streams::matrix()),
     ];
-    runs.map(|(name, events)| (name, log(events))).into()
+    let others = [
+        ("load_holding", loads::clean()),
+        ("load_lossy", loads::lossy(Some(streams::HOSTILE))),
+        ("load_unbelievable", loads::unbelievable()),
+        ("load_cut_short", loads::interrupted(2)),
+        ("matrix", loads::matrix(Some(streams::HOSTILE))),
+    ];
+    runs.map(|(name, events)| (name, log(events))).into_iter().chain(others).collect()
 }
 
 fn snapshots(format: &str, render: impl Fn(&Log) -> String) {
@@ -170,8 +172,11 @@ fn tap_can_be_taken_apart() {
 /// What a server sent may not become a link, a picture or a tag; the only tags are those that fold.
 #[test]
 fn markdown_holds_no_markup_of_a_server() {
-    for (name, log) in runs() {
-        let text = markdown::markdown(&log);
+    let hostile = loads::matrix(Some(streams::HOSTILE));
+    let trials = cases::sensitivity::trials(&hostile);
+    let whole = matrix::markdown(&trials, &cases::sensitivity::summary(&hostile, &trials));
+    let summaries = runs().into_iter().map(|(name, log)| (name, markdown::markdown(&log)));
+    for (name, text) in summaries.chain([("the whole matrix", whole)]) {
         for event in Parser::new_ext(&text, Options::all()) {
             match event {
                 pulldown_cmark::Event::Start(Tag::Link { .. } | Tag::Image { .. }) => panic!("{name}: {event:?}\n{text}"),
@@ -186,7 +191,8 @@ fn markdown_holds_no_markup_of_a_server() {
             }
         }
         let opened = text.matches("<details>").count();
-        assert_eq!(opened, text.matches("</details>").count() - text.matches("` ``` ~~~ </details>").count(), "{name}: {text}");
+        let hostile = text.matches("` ``` ~~~ </details>").count();
+        assert_eq!(opened, text.matches("</details>").count() - hostile, "{name}: {text}");
         assert!(!text.contains(['\u{1b}', '\u{0}', '\u{202e}']), "{name}");
     }
 }

@@ -35,6 +35,13 @@ fn a_passing_run_with_something_skipped() {
 }
 
 #[test]
+fn a_failing_run_of_a_server_that_a_command_started() {
+    let text = render(&streams::started_by_a_command(), Verbosity::Normal);
+    let wrote = "      the server wrote meanwhile:\n        | Traceback (most recent call last):\n        | \\u{1b}[31mKeyError\\u{1b}[0m: '<script>bob'\n";
+    assert!(text.contains(wrote), "{text}");
+}
+
+#[test]
 fn a_flaky_run() {
     insta::assert_snapshot!(render(&streams::flaky(), Verbosity::Normal));
 }

@@ -1,13 +1,14 @@
 //! The command line of the server, for its own binary and for programs that have it as a subcommand.
 
 use crate::fault::{self, Fault, UnknownFault};
+use crate::playground::{self, Playground};
 use crate::reading::{ReadingError, Readings};
 use crate::variant::{self, UnknownVariant};
 use crate::{Config, DEFAULT_CAPACITY, Limits, ServeError, serve};
 use clap::ValueEnum;
 use std::future::{Future, pending};
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
@@ -43,6 +44,9 @@ pub struct ServeArgs {
     /// Show the variants
     #[arg(long)]
     pub list_variants: bool,
+    /// Serve no page to try the server on
+    #[arg(long)]
+    pub no_playground: bool,
     /// The format of the log on standard error; RUST_LOG sets its level
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log: LogFormat,
@@ -88,8 +92,8 @@ impl ArgsError {
     }
 }
 
-/// Runs the server until SIGINT or SIGTERM. Once both listeners accept, their addresses are on standard output, a line
-/// each; a server with a fault says at its end how often it has deviated.
+/// Runs the server until SIGINT or SIGTERM. Once both listeners accept, their addresses and that of the playground are on standard
+/// output, a line each; a server with a fault says at its end how often it has deviated.
 ///
 /// # Errors
 /// [`ArgsError`], before anything is served.
@@ -107,6 +111,7 @@ pub async fn run(args: ServeArgs) -> Result<(), ArgsError> {
         fault: args.fault.as_deref().map(Fault::named).transpose()?,
         variant: None,
         limits: Limits::default(),
+        playground: None,
     };
     match args.variant.as_deref() {
         None => {}
@@ -116,11 +121,12 @@ pub async fn run(args: ServeArgs) -> Result<(), ArgsError> {
         },
     }
     let fault = config.fault.clone();
+    config.playground = (!args.no_playground).then(|| Playground::new(fault.as_ref(), args.variant.as_deref(), &args.readings));
     start_log(args.log);
     let http = listen("HTTP", "--http", args.http)?;
     let ws = listen("WebSocket", "--ws", args.ws)?;
     let shutdown = shutdown_signal(args.exit_with_stdin)?;
-    announce(&http, &ws).map_err(ArgsError::Output)?;
+    announce(&http, &ws, config.playground.is_some()).map_err(ArgsError::Output)?;
     serve(http, ws, config, shutdown).await?;
     match fault {
         None => Ok(()),
@@ -185,10 +191,18 @@ fn listen(what: &'static str, flag: &'static str, address: SocketAddr) -> Result
     bound().map_err(|source| ArgsError::Listen { what, flag, address, source })
 }
 
-fn announce(http: &TcpListener, ws: &TcpListener) -> io::Result<()> {
+fn announce(http: &TcpListener, ws: &TcpListener, has_playground: bool) -> io::Result<()> {
     let mut output = io::stdout().lock();
     writeln!(output, "http listening on http://{}", http.local_addr()?)?;
     writeln!(output, "ws listening on ws://{}/", ws.local_addr()?)?;
+    if has_playground {
+        let mut address = http.local_addr()?;
+        // A browser can't go to every address at once.
+        if address.ip().is_unspecified() {
+            address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        }
+        writeln!(output, "playground at http://{address}{}", playground::PATH)?;
+    }
     output.flush()
 }
 

@@ -93,7 +93,7 @@ async fn not_found() -> Response {
     refusal(StatusCode::NOT_FOUND, "no such path")
 }
 
-async fn method_not_allowed() -> Response {
+pub(crate) async fn method_not_allowed() -> Response {
     refusal(StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
 }
 

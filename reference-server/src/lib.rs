@@ -4,7 +4,7 @@
 //! In reading order: [`state`] has every rule of the document, on top of [`room`], [`packet`] and [`request`];
 //! [`event`] is what goes in and out of it. [`hub`] puts it behind a lock, [`http`] and [`websocket`] in front of two
 //! listeners, with [`outbox`], [`handshake`] and [`limits`] to keep it in good health whatever clients do.
-//! [`reading`] holds the choices where the document has several interpretations. [`deviation`] is the opposite of all that: by it a
+//! [`playground`] is a page to try the server on. [`reading`] holds the choices where the document has several interpretations. [`deviation`] is the opposite of all that: by it a
 //! [`fault`] makes the server wrong, and a [`variant`] odd, on purpose and in one way at a time.
 
 pub mod args;
@@ -21,6 +21,7 @@ mod nearest;
 pub mod outbox;
 pub mod packet;
 mod parameters;
+pub mod playground;
 pub mod reading;
 pub mod request;
 pub mod room;
@@ -35,6 +36,7 @@ pub use reading::Readings;
 
 use deviation::{Active, Door};
 use hub::Hub;
+use playground::Playground;
 use state::State;
 use std::future::Future;
 use std::sync::Arc;
@@ -59,6 +61,8 @@ pub struct Config {
     /// The one way in which to be odd, set by [`variant::apply`]. A fault goes before it.
     pub variant: Option<Active>,
     pub limits: Limits,
+    /// The page to try the server on, where there is to be one.
+    pub playground: Option<Playground>,
 }
 
 impl Default for Config {
@@ -70,6 +74,7 @@ impl Default for Config {
             fault: None,
             variant: None,
             limits: Limits::default(),
+            playground: None,
         }
     }
 }
@@ -95,7 +100,7 @@ pub async fn serve(
     config: Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let Config { capacity, rooms, readings, fault, variant, limits } = config;
+    let Config { capacity, rooms, readings, fault, variant, limits, playground } = config;
     if capacity == 0 {
         return Err(ServeError::NoCapacity);
     }
@@ -107,7 +112,11 @@ pub async fn serve(
         state.add_room(&name);
     }
     let hub = Arc::new(Hub::new(state, limits.clone(), fault.map(|fault| fault.active()).or(variant)));
-    let router = http::router(&hub, readings);
+    let mut router = http::router(&hub, readings.clone());
+    // A listener that doesn't know its own address is about to fail anyway.
+    if let (Some(playground), Ok(http), Ok(ws)) = (playground, http.local_addr(), ws.local_addr()) {
+        router = playground::beside(router, playground, capacity, &readings, http.ip(), ws);
+    }
     let (stop, stopped) = watch::channel(false);
     info!(capacity, deviation = ?hub.deviation, "serving");
     if let Some(deviation) = &hub.deviation {

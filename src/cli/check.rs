@@ -1,19 +1,22 @@
 //! `chatspec check`.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::command_target::{CommandArgs, Started};
 use super::expected::Expected;
 use super::interrupt::interrupt;
 use super::outputs::{OutputArgs, Outputs};
 use super::suite::SuiteArgs;
 use super::target::{TargetArgs, quote, waits};
+use super::witness::Witness;
 use super::{Ended, Usage};
 use crate::conformance::{self, Plan, Timing};
-use crate::event::Given;
+use crate::event::{Given, Header, SuiteShown};
 use crate::report::progress::Progress;
 use crate::report::terminal::{Terminal, Verbosity};
 use crate::scenario::select::select;
@@ -23,6 +26,8 @@ use crate::verdict::Verdicts;
 pub struct CheckArgs {
     #[command(flatten)]
     target: TargetArgs,
+    #[command(flatten)]
+    command: CommandArgs,
 
     /// Fail on SHOULD and ROBUST too
     #[arg(long)]
@@ -80,8 +85,15 @@ pub async fn run(args: CheckArgs) -> Ended {
     let timing = Timing { timeout: args.timeout, max_time: args.max_time, within: waits(&args.within, &protocol)? };
     let mut outputs = Outputs::open(&args.outputs, None)?;
     let expected = args.expected.as_deref().map(|path| Expected::open(path, &protocol, args.update_expected)).transpose()?;
-    let target = args.target.resolve(&protocol).await?;
     let seed = args.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
+    let Started { target, mut server, absence, http, ws } = match args.command.resolve(&args.target, &protocol).await? {
+        Ok(started) => started,
+        Err(code) => {
+            let header = Header { strict: args.strict, ..Header::new("check", &protocol.name, &protocol.hash, seed) };
+            let why = "the run was interrupted while its server was starting";
+            return Ok(outputs.never_began(header, Some(SuiteShown::new(&protocol, &selected)), why, code));
+        }
+    };
     let plan = Plan {
         protocol: protocol.clone(),
         selected,
@@ -94,7 +106,7 @@ pub async fn run(args: CheckArgs) -> Ended {
         strict: args.strict,
         known: expected.as_ref().map(|expected| expected.known.clone()).unwrap_or_default(),
         transcripts: true,
-        given: given(&args),
+        given: Given { http, ws, ..given(&args) },
         reproduce: reproduce(&args, &target.options, seed),
     };
     let verbosity = match (args.quiet, args.verbose) {
@@ -102,7 +114,11 @@ pub async fn run(args: CheckArgs) -> Ended {
         (_, true) => Verbosity::Verbose,
         _ => Verbosity::Normal,
     };
-    let verdicts = play(&plan, verbosity, &mut outputs).await?;
+    let witness = (server.is_some() || absence.is_some()).then(|| Witness::new(server.as_mut(), absence));
+    let verdicts = play(&plan, verbosity, &mut outputs, witness).await?;
+    if let Some(server) = server {
+        server.stop().await;
+    }
     let code = match expected.filter(|_| args.update_expected) {
         Some(expected) => expected.update(&verdicts)?,
         None => verdicts.conclusion.exit_code(),
@@ -110,11 +126,13 @@ pub async fn run(args: CheckArgs) -> Ended {
     Ok(outputs.finish(code))
 }
 
-/// Plays a plan, shows it on the terminal, and tells the outputs.
-pub async fn play(plan: &Plan, verbosity: Verbosity, outputs: &mut Outputs) -> anyhow::Result<Verdicts> {
+/// Plays a plan, shows it on the terminal, and tells the outputs; with what the witness of a server that was started for it adds.
+pub async fn play(plan: &Plan, verbosity: Verbosity, outputs: &mut Outputs, mut witness: Option<Witness<'_>>) -> anyhow::Result<Verdicts> {
     let mut terminal = Terminal::new(verbosity);
     let mut progress = Progress::new(verbosity == Verbosity::Quiet);
     let verdicts = conformance::run(plan, interrupt().await, |event| {
+        let told = witness.as_mut().map_or(Cow::Borrowed(event), |witness| witness.told(event));
+        let event = &*told;
         progress.event(event);
         terminal.event(event);
         outputs.event(event);
@@ -134,6 +152,7 @@ fn given(args: &CheckArgs) -> Given {
         readings: args.target.reading.clone(),
         headers: args.target.header.iter().filter_map(|header| header.split_once(':')).map(|(name, _)| name.to_owned()).collect(),
         insecure: args.target.insecure,
+        command: args.command.cmd.clone(),
         scenarios: args.suite.scenarios.as_ref().map(|dir| dir.display().to_string()),
         timeout_ms: u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX),
         within: args.within.clone(),
@@ -144,6 +163,9 @@ fn given(args: &CheckArgs) -> Given {
 fn reproduce(args: &CheckArgs, target: &[String], seed: u64) -> String {
     let mut words: Vec<String> = vec!["chatspec".into(), "check".into()];
     words.extend(target.iter().cloned());
+    if args.strict {
+        words.push("--strict".into());
+    }
     if let Some(dir) = &args.suite.scenarios {
         words.extend(["--scenarios".into(), quote(&dir.display().to_string())]);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::command_server::CommandServer;
+use super::command_server::{CommandServer, StartError};
 use super::load::inconclusive;
 use super::load_job::{GeneratorArgs, Goal, Job};
 use super::load_shape::{ShapeArgs, profile};
@@ -147,7 +147,15 @@ async fn played(args: &CompareArgs, commands: [&String; 2]) -> anyhow::Result<Re
             }
         };
         let spec = options.target.resolve(&protocol).await?.spec;
-        let server = CommandServer::start(command, [&spec.http, &spec.ws], options.wait).await?;
+        let path = protocol.declarations.requests.values().next().map_or("", |request| &request.path);
+        let server = match CommandServer::start(command, &[spec], path, options.wait).await {
+            Ok((server, _)) => server,
+            Err(error @ (StartError::Taken { .. } | StartError::Unstartable { .. })) => return Err(Usage(error.to_string()).into()),
+            Err(error) => {
+                inconclusive(&error.to_string());
+                return Ok(Err(Conclusion::Inconclusive));
+            }
+        };
         let goal = match Goal::find(&options.target, job.largest_room()).await? {
             Ok(goal) => goal,
             Err(absence) => {

@@ -14,7 +14,7 @@ use super::Usage;
 use super::load::inconclusive;
 use super::outputs::{OutputArgs, Outputs};
 use super::target::REFERENCE_PROTOCOL;
-use crate::event::{Event, Footer, Header, Measured, Planned, Second};
+use crate::event::{Event, Header, Measured, Planned, Second};
 use crate::report::load::LoadReport;
 use crate::report::openmetrics::{self, Totals};
 use crate::report::terminal::Verbosity;
@@ -111,11 +111,9 @@ impl Files {
     }
 
     /// A load that never began, and why: so that what was asked for says that much.
-    pub fn never_began(mut self, why: &str) -> u8 {
+    pub fn never_began(self, why: &str) -> u8 {
         let code = inconclusive(why);
-        self.event(&Event::Started(Header::new("load", REFERENCE_PROTOCOL, "", 0)));
-        self.event(&Event::Finished(Footer { exit_code: code, notes: vec![why.to_owned()], ..Footer::default() }));
-        self.outputs.finish(code)
+        self.outputs.never_began(Header::new("load", REFERENCE_PROTOCOL, "", 0), None, why, code)
     }
 
     /// A search that came to no load of which there is anything to write.

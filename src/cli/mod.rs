@@ -2,7 +2,9 @@
 
 mod check;
 mod command_server;
+mod command_target;
 mod compare;
+mod completions;
 mod diff;
 mod doctor;
 mod expected;
@@ -17,6 +19,7 @@ mod load_files;
 mod load_job;
 mod load_shape;
 mod log;
+mod man;
 mod merge;
 mod outputs;
 mod own_server;
@@ -27,16 +30,21 @@ mod schema;
 mod sensitivity;
 mod suite;
 mod target;
+mod witness;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::verdict::Conclusion;
 
 /// Checks servers against the chatroom protocol: does yours conform, statement by statement, and if not, why not?
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "Examples:\n  chatspec check --cmd 'python server.py'\n  chatspec serve\n  chatspec load steady-chat --http http://127.0.0.1:5000 --ws ws://127.0.0.1:2333\n\nEvery command shows examples of its own: chatspec check --help"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -46,7 +54,7 @@ struct Cli {
 enum Command {
     /// Check a server against the protocol; without an address, the reference server
     #[command(
-        after_help = "Examples:\n  chatspec check --http http://127.0.0.1:5000 --ws ws://127.0.0.1:2333\n  chatspec check --http http://127.0.0.1:5000 --only JOIN-3 --verbose\n\nExit codes: 0 conforms, 1 a violation, 2 wrong usage, 3 inconclusive (nobody answers, or a MUST could not be tested), 4 a fault of chatspec, 130 interrupted"
+        after_help = "Examples:\n  chatspec check --http http://127.0.0.1:5000 --ws ws://127.0.0.1:2333\n  chatspec check --http http://127.0.0.1:5000 --only JOIN-3 --verbose\n  chatspec check --cmd 'python server.py --port {http} --ws-port {ws}' --wait 10s\n\nExit codes: 0 conforms, 1 a violation, 2 wrong usage, 3 inconclusive (nobody answers, or a MUST could not be tested), 4 a fault of chatspec, 130 interrupted"
     )]
     Check(Box<check::CheckArgs>),
     /// Play a scenario of an earlier run again, from the run's log
@@ -116,6 +124,19 @@ enum Command {
     /// Print the JSON Schema of the scenario files, for editors, or of the event log
     #[command(after_help = "Examples:\n  chatspec schema > scenario.schema.json\n  chatspec schema --events > events.schema.json")]
     Schema(schema::SchemaArgs),
+    /// Print a script by which a shell completes commands and options
+    #[command(
+        after_help = "Examples:\n  chatspec completions bash > ~/.local/share/bash-completion/completions/chatspec\n  chatspec completions zsh > ~/.zfunc/_chatspec\n  chatspec completions fish > ~/.config/fish/completions/chatspec.fish"
+    )]
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page of chatspec or of one of its commands
+    #[command(after_help = "Examples:\n  chatspec man check | man -l -\n  chatspec man --dir ~/.local/share/man/man1")]
+    Man(man::ManArgs),
+}
+
+/// The whole command line, for those who describe or check it.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// How a command ended, as its exit code.
@@ -173,5 +194,7 @@ async fn run(command: Command) -> Ended {
         Command::Load(args) => load::run(*args).await,
         Command::Doctor(args) => doctor::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }

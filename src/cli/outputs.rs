@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::Usage;
-use crate::event::{Event, Kind, Log};
+use crate::event::{Event, Footer, Header, Kind, Log, SuiteShown};
 use crate::report::cases::sensitivity;
 use crate::report::jsonl::JsonLines;
 use crate::report::{badge, github, html, junit, markdown, matrix, tap};
@@ -176,10 +176,11 @@ impl Outputs {
             if let Some((other, _)) = self.claimed.iter().find(|(_, claimed)| Some(claimed) == real.as_ref()) {
                 return Err(twice(option, other, path).into());
             }
-            let file = File::create(path).map_err(|error| Usage(format!("{option}: {} can't be written: {error}", path.display())))?;
-            if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            // A pipe takes one opening only, and a device none for nothing.
+            if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
                 return Ok(());
             }
+            File::create(path).map_err(|error| Usage(format!("{option}: {} can't be written: {error}", path.display())))?;
             known = std::fs::canonicalize(path).unwrap_or(known);
         } else if let Some((other, _)) = self.claimed.iter().find(|(_, claimed)| claimed.as_os_str() == STDOUT) {
             return Err(twice(option, other, path).into());
@@ -241,6 +242,15 @@ impl Outputs {
             None => self.fail("the run told no beginning or no end, of which nothing can be made".to_owned()),
         }
         self.end(code)
+    }
+
+    /// Ends with a run that never began, and why: so that what was asked for says that much. Nothing is wrong with the outputs for that.
+    pub fn never_began(mut self, header: Header, suite: Option<SuiteShown>, why: &str, code: u8) -> u8 {
+        self.event(&Event::Started(header));
+        suite.into_iter().for_each(|suite| self.event(&Event::Suite(Box::new(suite))));
+        let interrupted = code == Conclusion::Interrupted.exit_code();
+        self.event(&Event::Finished(Footer { exit_code: code, interrupted, notes: vec![why.to_owned()], ..Footer::default() }));
+        self.finish(code)
     }
 
     /// Ends without a run to write of: what was asked for stays empty.

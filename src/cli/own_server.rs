@@ -31,7 +31,7 @@ impl OwnServer {
         let program = std::env::current_exe().context("the path of this program is not known")?;
         // The server ends when its standard input does, so it never outlives this process, however that ends.
         let mut child = Command::new(program)
-            .args(["serve", "--http", "127.0.0.1:0", "--ws", "127.0.0.1:0", "--exit-with-stdin"])
+            .args(["serve", "--http", "127.0.0.1:0", "--ws", "127.0.0.1:0", "--no-playground", "--exit-with-stdin"])
             .args(options)
             .env("RUST_LOG", "error")
             .envs(environment.iter().copied())

@@ -13,6 +13,7 @@ use super::{Ended, Usage, log};
 use crate::conformance::{Plan, Timing};
 use crate::known::KnownFailures;
 use crate::report::terminal::Verbosity;
+use crate::report::transcript::printable;
 use crate::verdict::{Conclusion, Outcome};
 
 #[derive(Debug, Args)]
@@ -47,6 +48,13 @@ pub async fn run(args: ReplayArgs) -> Ended {
     let given = &log.header.given;
     let mut target = args.target;
     if target.http.is_none() && target.ws.is_none() {
+        if let Some(command) = &given.command {
+            return Err(Usage(format!(
+                "the run started its server by `{}`: start it, and say with --http and --ws where it is",
+                printable(command)
+            ))
+            .into());
+        }
         (target.http, target.ws) = (given.http.clone(), given.ws.clone());
         target.capacity = target.capacity.or(given.capacity);
         target.insecure |= given.insecure;
@@ -79,7 +87,7 @@ pub async fn run(args: ReplayArgs) -> Ended {
         protocol,
     };
     let verbosity = if args.verbose { Verbosity::Verbose } else { Verbosity::Quiet };
-    let verdicts = play(&plan, verbosity, &mut Outputs::default()).await?;
+    let verdicts = play(&plan, verbosity, &mut Outputs::default(), None).await?;
     let mut worst = Outcome::Pass;
     for (id, then) in &before {
         let now = verdicts.scenarios.get(id).copied().unwrap_or(Outcome::CouldNotTest);

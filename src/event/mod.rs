@@ -142,6 +142,9 @@ pub struct Given {
     pub headers: Vec<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure: bool,
+    /// The shell command by which the target was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// The folder of the scenarios.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scenarios: Option<String>,

@@ -74,13 +74,19 @@ impl<'a> Checked<'a> {
         self.wires.get(&(scenario, run)).map_or(&[], Vec::as_slice)
     }
 
-    /// What of the wire belongs to no verdict, such as the probes by which the readings were found; in the order of the names.
+    /// What of the wire belongs to no scenario: that of the probes by which the readings were found, in the order of their names.
     pub fn probes(&self) -> Vec<(&'a str, &[&'a Event])> {
+        let scenarios: HashSet<&str> = self.suite.scenarios.iter().map(|scenario| scenario.id.as_str()).collect();
         let judged: HashSet<&str> = self.verdicts.iter().map(|verdict| verdict.scenario.as_str()).collect();
-        let others = self.wires.iter().filter(|((name, _), _)| !judged.contains(name));
+        let others = self.wires.iter().filter(|((name, _), _)| !judged.contains(name) && !scenarios.contains(name));
         let mut probes: Vec<_> = others.map(|((name, run), events)| (*name, *run, events.as_slice())).collect();
         probes.sort_by_key(|(name, run, _)| (*name, *run));
         probes.into_iter().map(|(name, _, events)| (name, events)).collect()
+    }
+
+    /// How many exchanges and frames there are in all.
+    pub fn events(&self) -> usize {
+        self.wires.values().map(Vec::len).sum()
     }
 
     /// The requirements that the run says something of, in the document's order and grouped by what their IDs begin with; those that

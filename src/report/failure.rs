@@ -83,6 +83,12 @@ pub fn write(out: &mut dyn Write, shown: &Shown<'_>) -> io::Result<()> {
     for note in &verdict.notes {
         writeln!(out, "      note: {}", printable(note))?;
     }
+    if !failure.server_output.is_empty() {
+        writeln!(out, "      the server wrote meanwhile:")?;
+    }
+    for line in &failure.server_output {
+        writeln!(out, "        {DIM}|{DIM:#} {}", printable(line))?;
+    }
     if let Some(transcript) = transcript {
         writeln!(out, "    what went over the wire:")?;
         lines(out, &transcript.lines(verbosity == Verbosity::Verbose), verbosity)?;

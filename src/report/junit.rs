@@ -41,15 +41,15 @@ fn document(xml: &mut Xml, cases: &Cases) -> io::Result<()> {
     let name = format!("chatspec {}", cases.kind.word());
     let all: Vec<&Case> = cases.cases.iter().collect();
     let [tests, failures, errors, skipped] = counts(&all);
-    let whole = [
+    let mut whole = vec![
         ("name", name.clone()),
         ("tests", tests),
         ("failures", failures),
         ("errors", errors),
         ("skipped", skipped),
         ("time", seconds(cases.took_ms)),
-        ("timestamp", timestamp(&cases.started)),
     ];
+    whole.extend(timestamp(&cases.started));
     element(xml, "testsuites", &whole, |xml| {
         if order.is_empty() {
             suite(xml, cases, &name, &[])?;
@@ -61,16 +61,16 @@ fn document(xml: &mut Xml, cases: &Cases) -> io::Result<()> {
 fn suite(xml: &mut Xml, cases: &Cases, name: &str, members: &[&Case]) -> io::Result<()> {
     let [tests, failures, errors, skipped] = counts(members);
     let took_ms: f64 = members.iter().map(|case| case.took_ms).sum();
-    let attributes = [
+    let mut attributes = vec![
         ("name", name.to_owned()),
         ("tests", tests),
         ("failures", failures),
         ("errors", errors),
         ("skipped", skipped),
         ("time", seconds(took_ms)),
-        ("timestamp", timestamp(&cases.started)),
         ("hostname", host(cases)),
     ];
+    attributes.extend(timestamp(&cases.started));
     element(xml, "testsuite", &attributes, |xml| {
         element(xml, "properties", &[], |xml| {
             let mut properties = cases.properties.iter();
@@ -137,9 +137,10 @@ fn seconds(ms: f64) -> String {
     format!("{:.3}", ms.max(0.0) / 1000.0)
 }
 
-/// The format's instants have no zone.
-fn timestamp(started: &str) -> String {
-    started.trim_end_matches('Z').to_owned()
+/// The format's instants have no zone; one that can't be read is better left out.
+fn timestamp(started: &str) -> Option<(&'static str, String)> {
+    let read = humantime::parse_rfc3339(started).ok()?;
+    Some(("timestamp", humantime::format_rfc3339_seconds(read).to_string().trim_end_matches('Z').to_owned()))
 }
 
 /// The host that was tested: the reader's "where did this happen".

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use super::figures::{NONE, Table, count, millis, number, percent, plural, seconds};
+use super::little::{TOLERANCE, little};
 use super::terminal::Verbosity;
 use super::transcript::printable;
 use crate::event::{
@@ -25,10 +26,8 @@ const ERRORS: usize = 12;
 /// Service times stand beside latencies from which they differ by more than this share.
 const APART: f64 = 0.1;
 
-/// How far what Little's law gives may lie from what was in flight.
-const LITTLE: f64 = 0.05;
-
-pub(super) const PERCENTILES: [(f64, &str); 5] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
+/// The percentiles of a table, with their names.
+pub const PERCENTILES: [(f64, &str); 5] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -120,7 +119,7 @@ impl LoadReport {
             3 | 130 => YELLOW,
             _ => RED,
         };
-        let word = word(footer.exit_code, trust);
+        let word = word(footer.exit_code, trust).to_uppercase();
         let said = match &self.measured {
             Some(measured) => said(measured).join("; "),
             None => "nothing was measured to the end".to_owned(),
@@ -218,7 +217,7 @@ impl LoadReport {
         let Account { due, delivered, indeterminate, .. } = &measured.ledger;
         writeln!(out, "\n{BOLD}Deliveries{BOLD:#}")?;
         let share = if *due == 0 { String::new() } else { format!(" ({})", percent(*delivered as f64 / *due as f64)) };
-        let clean = if measured.ledger.is_clean() && *due > 0 { ", each once, in order and unaltered" } else { "" };
+        let clean = if measured.ledger.is_clean() && measured.ledger.delivered > 0 { ", each once, in order and unaltered" } else { "" };
         writeln!(out, "  {} of {} arrived{share}{clean}", count(*delivered), plural(*due, "delivery", "deliveries"))?;
         if *indeterminate > 0 {
             let number = count(*indeterminate);
@@ -385,11 +384,12 @@ impl LoadReport {
     /// Whether to believe the figures, and by what.
     fn generator(&self, out: &mut dyn Write, measured: &Measured, histograms: &Histograms) -> io::Result<()> {
         let health = &measured.health;
-        let (style, word, meaning) = match health.trust {
-            Trust::Trusted => (GREEN, "trusted", "what was measured is the target's"),
-            Trust::Degraded => (YELLOW, "degraded", "the figures hold some of the generator's own delay"),
-            Trust::Invalid => (RED, "invalid", "the generator was the bottleneck, so the figures say nothing of the target"),
+        let style = match health.trust {
+            Trust::Trusted => GREEN,
+            Trust::Degraded => YELLOW,
+            Trust::Invalid => RED,
         };
+        let (word, meaning) = trusted(health.trust);
         writeln!(out, "\n{BOLD}The generator{BOLD:#}: {style}{word}{style:#}, {meaning}")?;
         for reason in &health.reasons {
             writeln!(out, "  {style}•{style:#} {}", printable(reason))?;
@@ -427,32 +427,21 @@ impl LoadReport {
             "  answer for each message in flight, and not the wait of all who would have come in that second. Its percentiles are"
         )?;
         writeln!(out, "  lower than what users meet; take them for how much the target carries, and --rate for how long users wait.")?;
-        for phase in measured.phases.iter().filter(|phase| self.counts(&phase.name) && phase.sent > 0) {
-            let Some(in_flight) = phase.in_flight.filter(|in_flight| *in_flight > 0.0) else {
-                continue;
-            };
-            let echo = |clock| histograms.select(Metric::Echo, clock, Some(&phase.name), None);
-            let served = Some(echo(Clock::Service)).filter(|echoes| !echoes.is_empty()).unwrap_or_else(|| echo(Clock::Intended));
-            if served.is_empty() {
-                continue;
-            }
-            let rate = phase.sent as f64 / phase.seconds.max(1e-9);
-            let mean_ms = served.mean() / 1000.0;
-            let implied = rate * mean_ms / 1000.0;
-            let deviation = implied / in_flight - 1.0;
-            let style = if deviation.abs() > LITTLE { YELLOW } else { PLAIN };
+        for law in little(measured, histograms, |phase| self.counts(phase)) {
+            let apart = law.is_apart();
+            let style = if apart { YELLOW } else { PLAIN };
             writeln!(
                 out,
                 "  Little's law in {}: {}/s x {} ms (mean echo) = {} in flight; {} were: {style}{:+.1} %{style:#}",
-                printable(&phase.name),
-                number(rate),
-                number(mean_ms),
-                number(implied),
-                number(in_flight),
-                deviation * 100.0
+                printable(&law.phase),
+                number(law.rate),
+                number(law.mean_ms),
+                number(law.implied),
+                number(law.in_flight),
+                law.deviation() * 100.0
             )?;
-            if deviation.abs() > LITTLE {
-                let limit = percent(LITTLE);
+            if apart {
+                let limit = percent(TOLERANCE);
                 writeln!(
                     out,
                     "  {YELLOW}That is more than {limit} apart: some messages were not timed, or waited where no clock ran.{YELLOW:#}"
@@ -468,20 +457,29 @@ fn target(out: &mut dyn Write, header: &Header) -> io::Result<()> {
     header.target.notes.iter().try_for_each(|note| writeln!(out, "  {DIM}{note}{DIM:#}"))
 }
 
-/// The verdict in a word.
-pub(super) fn word(exit_code: u8, trust: Option<Trust>) -> &'static str {
+/// A run's conclusion, in a word or a few.
+pub fn word(exit_code: u8, trust: Option<Trust>) -> &'static str {
     match (exit_code, trust) {
-        (130, _) => "INTERRUPTED",
-        (0, _) => "HOLDS",
-        (1, _) => "FAILS",
-        (3, Some(Trust::Invalid)) => "NOT TO BE BELIEVED",
-        (3, _) => "INCONCLUSIVE",
-        _ => "CHATSPEC FAILED",
+        (130, _) => "Interrupted",
+        (0, _) => "Holds",
+        (1, _) => "Fails",
+        (3, Some(Trust::Invalid)) => "Not to be believed",
+        (3, _) => "Inconclusive",
+        _ => "Chatspec failed",
+    }
+}
+
+/// A degree of trust, and what it means.
+pub fn trusted(trust: Trust) -> (&'static str, &'static str) {
+    match trust {
+        Trust::Trusted => ("trusted", "what was measured is the target's"),
+        Trust::Degraded => ("degraded", "the figures hold some of the generator's own delay"),
+        Trust::Invalid => ("invalid", "the generator was the bottleneck, so the figures say nothing of the target"),
     }
 }
 
 /// The verdict in parts: deliveries, thresholds, generator.
-pub(super) fn said(measured: &Measured) -> Vec<String> {
+pub fn said(measured: &Measured) -> Vec<String> {
     let Measured { ledger, thresholds, health, .. } = measured;
     let wrong = Wrong::ALL.into_iter().filter(|wrong| ledger.count(*wrong) > 0);
     let wrong: Vec<String> = wrong.map(|wrong| format!("{} {wrong}", count(ledger.count(wrong)))).collect();
@@ -512,7 +510,8 @@ fn was(number: u64) -> String {
     format!("{} {}", plural(number, "message", "messages"), if number == 1 { "was" } else { "were" })
 }
 
-pub(super) fn meaning(wrong: Wrong) -> &'static str {
+/// What happened to a delivery that is wrong in this way.
+pub fn meaning(wrong: Wrong) -> &'static str {
     match wrong {
         Wrong::Lost => "the member was in the room all the time, and it never came",
         Wrong::Duplicated => "it came more than once",
@@ -531,33 +530,33 @@ fn latency_table(title: &str) -> Table {
     Table::new(titles)
 }
 
-pub(super) fn at(histogram: &Durations, quantile: f64) -> Duration {
+fn at(histogram: &Durations, quantile: f64) -> Duration {
     Duration::from_micros(histogram.value_at_quantile(quantile))
 }
 
-/// Whether there are samples enough for a percentile: of a hundred, the 99.9th is but the maximum.
-pub(super) fn enough(histogram: &Durations, quantile: f64) -> bool {
-    histogram.len() as f64 * (1.0 - quantile) >= 0.999
-}
-
-/// Adds a row where there are samples. Says whether there were too few for some percentile.
+/// Adds a row where there are samples. Says whether there were too few for some percentile: of a hundred, the 99.9th is but the maximum.
 fn row(table: &mut Table, style: Style, name: String, histogram: &Durations) -> bool {
     if histogram.is_empty() {
         return false;
     }
-    let mut few = false;
-    let mut cells = vec![name, count(histogram.len())];
-    for (quantile, _) in PERCENTILES {
-        let enough = enough(histogram, quantile);
-        few |= !enough;
-        cells.push(if enough { millis(at(histogram, quantile)) } else { NONE.to_owned() });
-    }
-    cells.push(millis(Duration::from_micros(histogram.max())));
-    table.row(style, cells);
+    let cells = cells(histogram);
+    let few = cells.iter().any(|cell| cell == NONE);
+    table.row(style, [vec![name], cells.into()].concat());
     few
 }
 
-fn differ(intended: &Durations, service: &Durations) -> bool {
+/// How many durations there are, their percentiles, and the longest, in milliseconds. A percentile for which there are too few is left out.
+pub fn cells(histogram: &Durations) -> [String; 7] {
+    let percentile = |quantile: f64| match histogram.len() as f64 * (1.0 - quantile) >= 0.999 {
+        true => millis(at(histogram, quantile)),
+        false => NONE.to_owned(),
+    };
+    let [p50, p90, p99, p999, p9999] = PERCENTILES.map(|(quantile, _)| percentile(quantile));
+    [count(histogram.len()), p50, p90, p99, p999, p9999, millis(Duration::from_micros(histogram.max()))]
+}
+
+/// Whether durations from the two clocks are worth standing beside each other.
+pub fn differ(intended: &Durations, service: &Durations) -> bool {
     let apart = |quantile: f64| {
         let (intended, service) = (intended.value_at_quantile(quantile) as f64, service.value_at_quantile(quantile) as f64);
         (intended - service).abs() > APART * intended.max(service)
@@ -566,7 +565,7 @@ fn differ(intended: &Durations, service: &Durations) -> bool {
 }
 
 /// What the generator took of its machine.
-fn taken(health: &Health, measured: &Measured) -> String {
+pub fn taken(health: &Health, measured: &Measured) -> String {
     let delivered: u64 = measured.phases.iter().map(|phase| phase.delivered).sum();
     let mut parts = vec![format!("took {} s of processor time", number(health.cpu_seconds))];
     if delivered > 0 {

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::figures::plural;
+use super::markdown::text::cell as code;
 use super::transcript::printable;
 use crate::matrix::{Judgement, Kind, Summary, Trial, Worth, scenario_of};
 
@@ -31,7 +32,7 @@ pub fn line(out: &mut dyn Write, trial: &Trial) -> io::Result<()> {
         writeln!(out, "    {}{}", printable(&trial.subject.summary), times(trial))?;
         trial.troubles.iter().try_for_each(|trouble| writeln!(out, "    {}", printable(trouble)))?;
         for (id, scenarios) in &trial.violated {
-            writeln!(out, "    {id} fails in {}", some(&distinct(scenarios)))?;
+            writeln!(out, "    {} fails in {}", printable(id.as_str()), some(&distinct(scenarios)))?;
         }
         if !trial.untested.is_empty() {
             let ids: Vec<&str> = trial.untested.iter().map(|id| id.as_str()).collect();
@@ -56,7 +57,8 @@ pub fn summary(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
         let needless: Vec<&Worth> = summary.worth.iter().filter(|worth| worth.is_needless()).collect();
         writeln!(out, "scenarios   {}", scenarios(summary))?;
         needless.iter().try_for_each(|worth| {
-            writeln!(out, "    needless: {} (kills {}, all of which others kill too)", worth.scenario, worth.kills)
+            let scenario = printable(&worth.scenario);
+            writeln!(out, "    needless: {scenario} (kills {}, all of which others kill too)", worth.kills)
         })?;
     }
     Ok(())
@@ -103,29 +105,31 @@ pub fn markdown(trials: &[&Trial], summary: &Summary) -> String {
     for trial in trials {
         if let Kind::Fault { requirement, .. } = &trial.subject.kind {
             let also: Vec<&str> = trial.collateral().into_iter().map(|id| id.as_str()).collect();
-            let (name, text, word) = (&trial.subject.name, cell(&trial.subject.summary), trial.judgement.word());
-            let _ = writeln!(page, "| `{name}` | {text} | {requirement} | {word} | {} | {} |", killers(trial).join(", "), also.join(", "));
+            let (name, text, word) = (code(&trial.subject.name), cell(&trial.subject.summary), trial.judgement.word());
+            let (by, also) = (cell(&killers(trial).join(", ")), cell(&also.join(", ")));
+            let _ = writeln!(page, "| {name} | {text} | {requirement} | {word} | {by} | {also} |");
         }
     }
     page.push_str("\n## Servers that conform\n\n| server | what it does | |\n|---|---|---|\n");
     for trial in trials {
         if !matches!(trial.subject.kind, Kind::Fault { .. }) {
-            let _ = writeln!(page, "| `{}` | {} | {} |", cell(&trial.subject.name), cell(&trial.subject.summary), trial.judgement.word());
+            let _ = writeln!(page, "| {} | {} | {} |", code(&trial.subject.name), cell(&trial.subject.summary), trial.judgement.word());
         }
     }
     page.push_str("\n## Scenarios\n\nWhat would be missed without each.\n\n| scenario | kills | alone, or why it stays |\n|---|---|---|\n");
     for worth in &summary.worth {
         let why = match &worth.stays {
-            _ if !worth.alone.is_empty() => worth.alone.iter().map(|fault| format!("`{fault}`")).collect::<Vec<_>>().join(", "),
+            _ if !worth.alone.is_empty() => worth.alone.iter().map(|fault| code(fault)).collect::<Vec<_>>().join(", "),
             Some(stays) => cell(stays),
             None => "needless".to_owned(),
         };
-        let _ = writeln!(page, "| {} | {} | {why} |", worth.scenario, worth.kills);
+        let _ = writeln!(page, "| {} | {} | {why} |", cell(&worth.scenario), worth.kills);
     }
     page
 }
 
-fn faults(summary: &Summary) -> String {
+/// How many faults are killed, and what became of the others.
+pub fn faults(summary: &Summary) -> String {
     let mut text = format!("{} of {} killed", summary.killed, summary.faults);
     for (count, what) in [(summary.unnoticed, "showed and were not noticed"), (summary.unreached, "were never reached")] {
         if count > 0 {
@@ -140,7 +144,8 @@ fn collateral(summary: &Summary) -> String {
     format!("beyond what a fault implies, {median} requirements fail in the median, {most} at most")
 }
 
-fn scenarios(summary: &Summary) -> String {
+/// How many scenarios are needed, and why the others stay.
+pub fn scenarios(summary: &Summary) -> String {
     let needed = summary.worth.iter().filter(|worth| !worth.alone.is_empty()).count();
     let needless = summary.worth.iter().filter(|worth| worth.is_needless()).count();
     let stay = summary.worth.len() - needed - needless;
@@ -159,20 +164,21 @@ fn killers(trial: &Trial) -> Vec<&str> {
 }
 
 /// The scenarios of these cases, each once.
-fn distinct(cases: &[String]) -> Vec<&str> {
+pub fn distinct(cases: &[String]) -> Vec<&str> {
     let mut scenarios: Vec<&str> = cases.iter().map(|case| scenario_of(case)).collect();
     scenarios.dedup();
     scenarios
 }
 
 fn some(scenarios: &[&str]) -> String {
-    match scenarios.len() {
+    let text = match scenarios.len() {
         count if count > NAMED => format!("{} and {} more", scenarios[..NAMED].join(", "), count - NAMED),
         _ => scenarios.join(", "),
-    }
+    };
+    printable(&text)
 }
 
-/// The texts are Markdown themselves, but no HTML.
+/// The texts are Markdown themselves, but neither HTML nor links.
 fn cell(text: &str) -> String {
-    printable(text).replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|")
+    printable(text).replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|").replace("](", "]\\(")
 }

@@ -19,6 +19,7 @@ pub mod hlog;
 pub mod html;
 pub mod jsonl;
 pub mod junit;
+pub mod little;
 pub mod load;
 pub mod load_progress;
 pub mod markdown;

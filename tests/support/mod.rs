@@ -1,7 +1,9 @@
 //! What several test binaries share: servers to check, and runs of the engine and the binary.
 #![allow(dead_code)]
 
-pub mod other_streams;
+pub mod browser;
+pub mod hostile;
+pub mod loads;
 pub mod streams;
 pub mod tls;
 

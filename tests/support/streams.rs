@@ -94,6 +94,19 @@ pub fn suite() -> Event {
     Event::Suite(Box::new(SuiteShown::new(&protocol, &selected)))
 }
 
+/// The failing run of a server that a command started, with what it wrote meanwhile.
+pub fn started_by_a_command() -> Vec<Event> {
+    let mut events = failing();
+    for event in &mut events {
+        if let Event::ScenarioFinished(verdict) = event
+            && let Some(failure) = &mut verdict.failure
+        {
+            failure.server_output = vec!["Traceback (most recent call last):".into(), "\u{1b}[31mKeyError\u{1b}[0m: '<script>bob'".into()];
+        }
+    }
+    events
+}
+
 /// A violation with all that a failure can hold, and something that could not be tested.
 pub fn failing() -> Vec<Event> {
     let mut private = verdict("echo.is-private", "ECHO-2", Outcome::Fail);
@@ -113,6 +126,7 @@ pub fn failing() -> Vec<Event> {
         near: vec![NearMiss { at_ms: 105.0, actor: "bob".into(), what: "for ann alone".into(), differences: Vec::new() }],
         late: vec![NearMiss { at_ms: 3500.0, actor: "bob".into(), what: "too late".into(), differences: Vec::new() }],
         ends: vec!["bob: close frame with code 1011 (oops)".into()],
+        server_output: vec!["Traceback (most recent call last):".into()],
     });
     let mut ping = verdict("ping.pong", "PING-1", Outcome::CouldNotTest);
     ping.why = Some("no answer within 3s".into());
@@ -312,6 +326,7 @@ pub fn hostile() -> Vec<Event> {
         near: vec![miss()],
         late: vec![miss()],
         ends: vec![text()],
+        server_output: vec![text()],
     });
     let mut skipped = verdict("skipped", "H-1", Outcome::Skipped);
     skipped.why = Some(text());
@@ -356,5 +371,29 @@ pub fn hostile() -> Vec<Event> {
     let mut events = vec![Event::Started(header), Event::Suite(Box::new(suite)), readings, Event::Frame(frame)];
     events.extend([failed, skipped, blocked].map(|verdict| Event::ScenarioFinished(Box::new(verdict))));
     events.push(Event::Finished(footer));
+    events
+}
+
+/// A run in which as many scenarios as durations passed, each in that time.
+pub fn timed(durations_ms: &[f64]) -> Vec<Event> {
+    let names: Vec<String> = (0..durations_ms.len()).map(|number| format!("timed.case-{number}")).collect();
+    let shown = |name: &String| ScenarioShown {
+        id: name.clone(),
+        title: "It takes its time".into(),
+        area: "timed".into(),
+        place: "timed.yaml:1:1".into(),
+        actors: vec!["ann".into()],
+        proves: vec![id("PING-1")],
+    };
+    let suite = SuiteShown { scenarios: names.iter().map(shown).collect(), ..SuiteShown::default() };
+    let mut events = vec![header(), Event::Suite(Box::new(suite)), readings()];
+    for (name, duration_ms) in names.iter().zip(durations_ms) {
+        events.push(Event::ScenarioFinished(Box::new(ScenarioVerdict {
+            duration_ms: *duration_ms,
+            ..verdict(name, "PING-1", Outcome::Pass)
+        })));
+    }
+    let scenarios: Vec<(&str, Outcome)> = names.iter().map(|name| (name.as_str(), Outcome::Pass)).collect();
+    events.push(finished(0, &[("PING-1", Outcome::Pass)], &scenarios, false, &[]));
     events
 }

@@ -3,6 +3,7 @@
 mod faults;
 mod flows;
 mod http;
+mod playground;
 mod program;
 mod readings;
 mod support;

@@ -33,6 +33,24 @@ async fn it_says_where_it_listens_and_ends_with_its_parent() {
     assert_eq!(child.wait().await.unwrap().code(), Some(0));
 }
 
+#[tokio::test]
+async fn it_says_where_its_playground_is_unless_it_has_none() {
+    let _chosen_before = rustls::crypto::ring::default_provider().install_default();
+    for (options, has_one) in [(&[][..], true), (&["--no-playground"][..], false)] {
+        let free = ["--http", "127.0.0.1:0", "--ws", "127.0.0.1:0", "--exit-with-stdin"];
+        let mut child = program().args(free).args(options).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let http = lines.next_line().await.unwrap().unwrap().replace("http listening on ", "");
+        let _ws = lines.next_line().await.unwrap().unwrap();
+        let answer = reqwest::get(format!("{http}/playground")).await.unwrap();
+        assert_eq!(answer.status().is_success(), has_one);
+        drop(child.stdin.take());
+        let line = lines.next_line().await.unwrap();
+        assert_eq!(line, has_one.then(|| format!("playground at {http}/playground")));
+        assert_eq!(child.wait().await.unwrap().code(), Some(0));
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn it_ends_in_order_on_either_signal() {

@@ -35,7 +35,7 @@ pub fn cases(log: &Log) -> (Vec<Case>, String, String) {
         let mut case = shown(scenario);
         match runs.remove(scenario.id.as_str()) {
             Some(runs) => judge(&mut case, &checked, &runs, &excuses),
-            None => case.why = "it was not played".to_owned(),
+            None => (case.played, case.why) = (false, "it was not played".to_owned()),
         }
         cases.push(case);
     }

@@ -11,9 +11,9 @@ use crate::report::transcript::printable;
 pub fn cases(log: &Log) -> (Vec<Case>, String, String) {
     let code = log.footer.exit_code;
     let Some((planned, measured)) = log.load() else {
-        return (Vec::new(), word(code, None).to_owned(), "nothing was measured to the end".to_owned());
+        return (Vec::new(), word(code, None).to_uppercase(), "nothing was measured to the end".to_owned());
     };
-    let verdict = word(code, Some(measured.health.trust)).to_owned();
+    let verdict = word(code, Some(measured.health.trust)).to_uppercase();
     let profile = printable(&planned.profile);
     let mut cases = Vec::new();
     for threshold in &measured.thresholds {

@@ -64,6 +64,8 @@ pub struct Case {
     /// May be empty.
     pub title: String,
     pub state: State,
+    /// Whether its turn came at all.
+    pub played: bool,
     /// The requirement of the highest level that is broken here.
     pub broken: Option<(RequirementId, Level)>,
     /// Where it is written.
@@ -88,6 +90,7 @@ impl Case {
             id: printable(id),
             title: printable(title),
             state,
+            played: true,
             broken: None,
             place: None,
             step: None,

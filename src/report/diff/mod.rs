@@ -114,9 +114,10 @@ impl Diff {
         worse(&self.requirements) || worse(&self.scenarios) || (self.options.slower_is_worse && !self.slower.is_empty())
     }
 
+    /// Whether something is fixed, and nothing is worse or not there any more.
     pub fn is_better(&self) -> bool {
-        let fixed = |changes: &[Change]| changes.iter().any(|change| change.word == Word::Fixed);
-        !self.is_worse() && (fixed(&self.requirements) || fixed(&self.scenarios))
+        let has = |word| self.requirements.iter().chain(&self.scenarios).any(|change| change.word == word);
+        !self.is_worse() && has(Word::Fixed) && !has(Word::Gone)
     }
 }
 
@@ -162,7 +163,7 @@ pub fn diff(logs: [(&str, &Log); 2], options: Options) -> Result<Diff, Unfit> {
     diff.findings = findings(&a, &b);
     (diff.slower, diff.pace) = pace::slower(&a, &b);
     for changes in [&mut diff.requirements, &mut diff.scenarios] {
-        changes.sort_by(|x, y| (x.word, x.level).cmp(&(y.word, y.level)));
+        changes.sort_by_key(|change| (change.word, change.level));
     }
     Ok(diff)
 }
@@ -179,9 +180,9 @@ fn run<'a>((name, log): (&str, &'a Log)) -> Result<Checked<'a>, Unfit> {
     Checked::of(log).ok_or(Unfit::Nothing { name })
 }
 
-/// The cases that are scenarios, by ID.
+/// The cases that are scenarios and were played, by ID.
 fn scenarios(cases: &Cases) -> BTreeMap<&str, &Case> {
-    let is_scenario = |case: &&Case| case.area != super::cases::RUN && case.area != super::cases::KNOWN_FAILURES;
+    let is_scenario = |case: &&Case| case.played && case.area != super::cases::RUN && case.area != super::cases::KNOWN_FAILURES;
     cases.cases.iter().filter(is_scenario).map(|case| (case.id.as_str(), case)).collect()
 }
 

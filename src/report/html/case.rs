@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::check::Sheet;
-use super::text::{anchor, duration, prose, visible};
+use super::check::{Sheet, is_bad};
+use super::text::{anchor, duration, prose, shell_word, visible};
 use super::{marks, sequence, wire, words};
 use crate::requirement::RequirementId;
 use crate::verdict::{CountsAs, Failure, NearMiss, Outcome, ScenarioVerdict};
@@ -47,11 +47,23 @@ fn heading(sheet: &Sheet<'_>, verdict: &ScenarioVerdict, outcome: Outcome, tone:
             " "
             span.what {
                 code.id { (visible(&verdict.scenario)) }
-                @if sheet.checked.header.repeat > 1 { span.dim { " run " (verdict.run) } }
+                (run(sheet, verdict))
                 " " span.title { (prose(title(sheet, verdict))) }
             }
             " "
             span.took { @if verdict.duration_ms > 0.0 { (duration(verdict.duration_ms)) } @else { "not played" } }
+        }
+    }
+}
+
+/// Which run of several it is.
+fn run(sheet: &Sheet<'_>, verdict: &ScenarioVerdict) -> Markup {
+    let more = sheet.left_out(&verdict.scenario, verdict.outcome);
+    html! {
+        @if more > 0 && !is_bad(verdict.outcome) {
+            span.dim { " the first of " (more + 1) " such runs" }
+        } @else if sheet.checked.header.repeat > 1 {
+            span.dim { " run " (verdict.run) }
         }
     }
 }
@@ -63,7 +75,7 @@ fn body(sheet: &Sheet<'_>, verdict: &ScenarioVerdict) -> Markup {
     let obstacles = words::obstacles(verdict);
     html! {
         @if let Some(why) = &verdict.why {
-            p.why { (visible(why)) }
+            p.why { (prose(why)) }
         }
         @if !obstacles.is_empty() && verdict.outcome != Outcome::Pass {
             p.dim { "Stood in its way: " (links(sheet, obstacles)) }
@@ -71,18 +83,18 @@ fn body(sheet: &Sheet<'_>, verdict: &ScenarioVerdict) -> Markup {
         @if let Some(failure) = &verdict.failure {
             (self::failure(sheet, failure, rows.first().map_or(0.0, |row| row.at_ms), verdict.why.as_deref()))
         }
-        @for note in &verdict.notes { p.note { b { "Note: " } (visible(note)) } }
+        @for note in &verdict.notes { p.note { b { "Note: " } (prose(note)) } }
         @if let Some(scenario) = sheet.scenario(&verdict.scenario) && verdict.failure.is_none() {
             p.dim { "Scenario: " code { (visible(&scenario.place)) } }
         }
         @if verdict.failure.is_some() || verdict.outcome == Outcome::Fail { (again(&header.reproduce, &verdict.scenario)) }
         @if rows.is_empty() {
             p.dim { "Nothing went over the wire." }
-        } @else if verdict.failure.is_some() && sheet.may_draw(rows.len()) {
+        } @else if verdict.failure.is_some() && sheet.may_draw(&rows) {
             h4 { "What went over the wire" }
             (sequence::drawn(&rows, actors))
         } @else {
-            (sequence::as_text(&rows, actors))
+            (sequence::as_text(&rows, actors, sheet.line))
         }
     }
 }
@@ -106,10 +118,14 @@ fn failure(sheet: &Sheet<'_>, failure: &Failure, start_ms: f64, told: Option<&st
         @if told != Some(&failure.summary) { p.summary { (visible(&failure.summary)) } }
         (step(sheet, failure))
         (comparison(failure))
-        @for hint in &failure.hints { p.hint { b { "Hint: " } (visible(hint)) } }
+        @for hint in &failure.hints { p.hint { b { "Hint: " } (prose(hint)) } }
         (misses("Came instead", &failure.near, start_ms))
         (misses("Came after the deadline", &failure.late, start_ms))
         @for end in &failure.ends { p.end { b { "Connection ended: " } (visible(end)) } }
+        @if !failure.server_output.is_empty() {
+            p { b { "The server wrote meanwhile:" } }
+            pre tabindex="0" { @for line in &failure.server_output { (visible(line)) "\n" } }
+        }
     }
 }
 
@@ -184,12 +200,12 @@ fn misses(title: &str, misses: &[NearMiss], start_ms: f64) -> Markup {
     }
 }
 
-/// The line that plays this scenario alone again.
-fn again(command: &str, scenario: &str) -> Markup {
+/// The line that plays a scenario alone again.
+pub fn again(command: &str, scenario: &str) -> Markup {
     html! {
         @if !command.is_empty() {
             div.again {
-                b { "Again: " } code { (visible(command)) " --only " (visible(scenario)) } " "
+                b { "Again: " } code { (visible(command)) " --only " (visible(&shell_word(scenario))) } " "
                 button.copy type="button" hidden { "Copy" }
             }
         }

@@ -8,15 +8,25 @@ use maud::{Markup, html};
 use super::filters::{self, Choice};
 use super::page::document;
 use super::text::{anchor, count, prose, visible};
+use super::wire::Row;
 use super::{case, findings, glance, reservations, sequence, words};
 use crate::event::ScenarioShown;
 use crate::report::checked::{Checked, RequirementShown};
 use crate::requirement::{Level, RequirementId};
 use crate::verdict::{CountsAs, Outcome, ScenarioVerdict};
 
-/// How many rows of diagrams the page holds ready; what failed beyond that is text first, as what passed is. A target with which
-/// everything goes wrong would otherwise make a page that no browser likes to open.
-const DRAWN: usize = 6_000;
+/// How many bytes of diagrams the page holds ready, roughly; what failed beyond that is text first, as what passed is. A target with
+/// which everything goes wrong would otherwise make a page that no browser likes to open.
+const DRAWN: usize = 1_000_000;
+
+/// How many bytes of transcripts the page holds as text, roughly. Where there is more, each line is shortened.
+const TEXT: usize = 7_000_000;
+
+/// How many bytes of those each failure takes for itself.
+const FAILURE: usize = 1_900;
+
+/// The fewest and the most bytes of a line of a transcript as text.
+const LINE: (usize, usize) = (40, 1_000);
 
 /// How many scenarios of a requirement are open at the start, and how many of the page.
 const OPEN_OF_ONE: usize = 2;
@@ -34,6 +44,8 @@ pub struct Sheet<'a> {
     homes: HashMap<(&'a str, u32), &'a RequirementId>,
     /// By scenario, how many of its runs aren't shown, by outcome.
     left_out: HashMap<&'a str, BTreeMap<Outcome, usize>>,
+    /// How many bytes of a line of a transcript as text are shown.
+    pub line: usize,
     drawn: Cell<usize>,
     opened: Cell<usize>,
 }
@@ -59,16 +71,23 @@ impl<'a> Sheet<'a> {
             }
         }
         let scenarios = checked.suite.scenarios.iter().map(|scenario| (scenario.id.as_str(), scenario)).collect();
-        Self { checked, scenarios, homes, left_out, drawn: Cell::new(0), opened: Cell::new(0) }
+        let failures = checked.verdicts.iter().filter(|verdict| verdict.failure.is_some()).count();
+        let line = line(checked.events(), failures);
+        Self { checked, scenarios, homes, left_out, line, drawn: Cell::new(0), opened: Cell::new(0) }
     }
 
     pub fn scenario(&self, id: &str) -> Option<&'a ScenarioShown> {
         self.scenarios.get(id).copied()
     }
 
-    /// Whether so many more rows may be drawn; if so, they are taken for drawn.
-    pub fn may_draw(&self, rows: usize) -> bool {
-        let drawn = self.drawn.get() + rows;
+    /// How many runs of a scenario with this outcome aren't shown.
+    pub fn left_out(&self, scenario: &str, outcome: Outcome) -> usize {
+        self.left_out.get(scenario).and_then(|outcomes| outcomes.get(&outcome)).copied().unwrap_or(0)
+    }
+
+    /// Whether these rows too may be drawn; if so, they are taken for drawn.
+    pub fn may_draw(&self, rows: &[Row]) -> bool {
+        let drawn = self.drawn.get() + sequence::weight(rows);
         if drawn <= DRAWN {
             self.drawn.set(drawn);
         }
@@ -76,7 +95,14 @@ impl<'a> Sheet<'a> {
     }
 }
 
-fn is_bad(outcome: Outcome) -> bool {
+/// How long a line of a transcript may be where there are so many events and failures.
+fn line(events: usize, failures: usize) -> usize {
+    let text = TEXT.saturating_sub(failures * FAILURE).max(TEXT / 4);
+    (text / events.max(1)).clamp(LINE.0, LINE.1)
+}
+
+/// Whether something went wrong.
+pub fn is_bad(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Fail | Outcome::Error | Outcome::Flaky)
 }
 
@@ -85,7 +111,7 @@ pub fn page(checked: &Checked<'_>) -> String {
     let target = &checked.header.target;
     let word = words::Conclusion::of(checked.footer).word;
     let title = format!("{word}: {}", super::text::plain(&target.http));
-    let subtitle = html! { "chatspec " (visible(&checked.header.command)) " of " (visible(&target.http)) " and " (visible(&target.ws)) };
+    let subtitle = html! { "chatspec " (visible(&checked.header.command)) ", " (visible(&checked.header.started)) };
     document(&title, subtitle, body(checked))
 }
 
@@ -201,15 +227,12 @@ fn own_counts(outcome: Outcome, counts: CountsAs) -> CountsAs {
     if matches!(outcome, Outcome::Pass | Outcome::Skipped) { CountsAs::Nothing } else { counts }
 }
 
+/// How many runs of a scenario went wrong beyond those that are shown.
 fn more_runs(sheet: &Sheet<'_>, scenario: &str) -> Markup {
-    let left_out = sheet.left_out.get(scenario);
+    let bad = [Outcome::Fail, Outcome::Error].into_iter().map(|outcome| (outcome, sheet.left_out(scenario, outcome)));
     html! {
-        @if let Some(left_out) = left_out {
-            p.elsewhere.dim {
-                (count(left_out.values().sum(), "more run")) " of " code.id { (visible(scenario)) } ": "
-                @for (at, (outcome, count)) in left_out.iter().enumerate() { @if at > 0 { ", " } (count) " × " (words::word(*outcome)) }
-                "; the log has them all"
-            }
+        @for (outcome, more) in bad.filter(|(_, more)| *more > 0) {
+            p.elsewhere.dim { (count(more, "more run")) " of " code.id { (visible(scenario)) } " came to the outcome " (words::word(outcome)) "; the log has them all" }
         }
     }
 }

@@ -157,6 +157,9 @@
 
   if (bar) {
     bar.hidden = false;
+    const measure = () => root.style.setProperty("--bar", getComputedStyle(bar).position === "sticky" ? `${bar.offsetHeight}px` : "0px");
+    new ResizeObserver(measure).observe(bar);
+    measure();
     search.addEventListener("input", () => {
       state.q = search.value;
       write();

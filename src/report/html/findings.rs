@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::check::Sheet;
-use super::text::{anchor, count, visible};
+use super::text::{anchor, count, prose, visible};
 use super::{case, sequence, wire};
 use crate::reading::{Fact, Held};
 
@@ -13,13 +13,13 @@ pub fn findings(sheet: &Sheet<'_>) -> Markup {
     let probes = checked.probes();
     html! {
         @if !checked.readings.is_empty() || !checked.facts.is_empty() || !probes.is_empty() {
-            details.findings open[unknown > 0] {
+            details.findings {
                 summary {
                     b { "Readings and facts" } " "
                     span.dim {
                         "which of the document's readings this target follows: " (checked.readings.len() - unknown) " known"
-                        @if unknown > 0 { ", " (unknown) " not found out" }
-                    }
+                        }
+                    @if unknown > 0 { span.warn { ", " (unknown) " not found out" } }
                 }
                 div.body {
                     div.scroll {
@@ -29,10 +29,10 @@ pub fn findings(sheet: &Sheet<'_>) -> Markup {
                                     tr id=(anchor(id)) {
                                         th scope="row" { (visible(id)) }
                                         td { (self::held(sheet, held)) }
-                                        td.dim { (super::text::prose(checked.suite.readings.get(id).map_or("", String::as_str))) }
+                                        td.dim { (prose(checked.suite.readings.get(id).map_or("", String::as_str))) }
                                     }
                                 }
-                                @for (id, fact) in checked.facts {
+                                @for (id, fact) in checked.facts.iter().filter(|(id, _)| checked.suite.facts.contains_key(*id)) {
                                     tr {
                                         th scope="row" { (visible(id)) }
                                         td { (self::fact(sheet, fact)) }
@@ -55,8 +55,8 @@ fn held(sheet: &Sheet<'_>, held: &Held) -> Markup {
         @match held {
             Held::Found { values } => (visible(&values.join(", "))),
             Held::Pinned { values } => { (visible(&values.join(", "))) span.dim { " (given, not probed)" } }
-            Held::Unknown { why, blocked_by } => { span.warn { "? not found out" } ": " (visible(why)) (blocked(sheet, blocked_by)) }
-            Held::NotApplicable { why } => span.dim { "doesn't arise: " (visible(why)) }
+            Held::Unknown { why, blocked_by } => { span.warn { "? not found out" } ": " (prose(why)) (blocked(sheet, blocked_by)) }
+            Held::NotApplicable { why } => span.dim { "doesn't arise: " (prose(why)) }
         }
     }
 }
@@ -67,7 +67,7 @@ fn fact(sheet: &Sheet<'_>, fact: &Fact) -> Markup {
             Fact::Number(number) => (number),
             Fact::Above(number) => { (number) " or more" }
             Fact::Truth(truth) => @if *truth { "yes" } @else { "no" },
-            Fact::Unknown { why, blocked_by } => { span.warn { "? not found out" } ": " (visible(why)) (blocked(sheet, blocked_by)) }
+            Fact::Unknown { why, blocked_by } => { span.warn { "? not found out" } ": " (prose(why)) (blocked(sheet, blocked_by)) }
         }
     }
 }
@@ -95,7 +95,7 @@ fn probes(sheet: &Sheet<'_>, probes: &[(&str, &[&crate::event::Event])]) -> Mark
                     @let rows = wire::rows(events, &sheet.checked.header.target.http, None);
                     details.case id=(anchor(name)) {
                         summary { span.what { code.id { (visible(name)) } } " " span.took { (count(rows.len(), "row")) } }
-                        div.body { (sequence::as_text(&rows, &[])) }
+                        div.body { (sequence::as_text(&rows, &[], sheet.line)) }
                     }
                 }
             }

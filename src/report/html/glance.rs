@@ -21,13 +21,20 @@ pub fn glance(sheet: &Sheet<'_>, areas: &[(&str, Vec<RequirementShown<'_>>)]) ->
                 span.sign aria-hidden="true" { (conclusion.sign) } " " strong { (conclusion.word) } " "
                 span.exit { "exit code " (footer.exit_code) ": " (conclusion.meaning) }
             }
-            p.counts { (counts(footer)) "; " (count(sheet.checked.verdicts.len(), "scenario")) " in " (duration(footer.at_ms)) }
+            p.counts { (counts(footer)) "; " (played(sheet)) " in " (duration(footer.at_ms)) }
             @for note in &footer.notes { p.warning { (visible(note)) } }
             @if footer.interrupted { p.warning { "The run was interrupted; this is what it had found out by then." } }
             (map(areas))
             (facts(sheet.checked.header, footer))
         }
     }
+}
+
+/// How many scenarios were played, repetitions included, and of how many where there should have been more.
+fn played(sheet: &Sheet<'_>) -> String {
+    let played = sheet.checked.verdicts.iter().filter(|verdict| !verdict.unplayed).count();
+    let planned = sheet.checked.header.scenarios;
+    if played < planned { format!("{played} of {}", count(planned, "scenario")) } else { count(played, "scenario") }
 }
 
 /// How many requirements came to what, each figure with a link that shows those alone.
@@ -48,7 +55,7 @@ fn counts(footer: &Footer) -> Markup {
         (untested.count(), "could not be tested", "show=untested"),
     ];
     html! {
-        b { (passed) " of " (count(footer.requirements.len(), "requirement")) } " pass"
+        b { (passed) " of " (footer.requirements.len()) " requirements" } " pass"
         @for (number, words, to) in parts.into_iter().filter(|(number, ..)| *number > 0) {
             ", " a href={"#" (to)} { (number) " " (words) }
         }

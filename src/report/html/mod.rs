@@ -1,17 +1,39 @@
 //! Logs as one page of HTML that holds all it needs: it is readable without JavaScript, better with it, and never asks a network for anything.
 
+mod axis;
+mod board;
+mod board_texts;
+mod board_warnings;
 mod case;
+mod charts;
 mod check;
+mod columns;
+mod deliveries;
 mod filters;
 mod findings;
+mod generator;
 mod glance;
+mod latencies;
+mod load;
+mod loaded;
 mod marks;
+mod matrix;
+mod overlay;
 pub mod page;
+mod rates;
 mod reservations;
 mod sequence;
+mod sides;
+mod spectrum;
+mod table;
 mod text;
+mod timeline;
 mod wire;
 mod words;
+
+pub use loaded::Unreadable;
+
+use loaded::Loaded;
 
 use super::checked::Checked;
 use crate::event::{Event, Log};
@@ -59,6 +81,8 @@ pub enum Unfit {
     Mixture { first: String, first_is: &'static str, other: String, other_is: &'static str },
     #[error("{count} logs of `{of}` don't fit on one page: give one at a time")]
     TooMany { count: usize, of: &'static str },
+    #[error("{name}: {why}; the log is damaged, so run the load again")]
+    Unreadable { name: String, why: Unreadable },
 }
 
 /// The page of these logs, each with its name for a reader: of one run its page; of several runs of `check` the scoreboard, of several
@@ -69,7 +93,8 @@ pub enum Unfit {
 pub fn page(logs: &[(String, Log)]) -> Result<String, Unfit> {
     match kind(logs)? {
         Kind::Check => Ok(checks(logs)),
-        kind @ (Kind::Sensitivity | Kind::Load) => Err(Unfit::TooMany { count: logs.len(), of: kind.word() }),
+        Kind::Load => loads(logs),
+        Kind::Sensitivity => matrix(logs),
     }
 }
 
@@ -89,10 +114,25 @@ fn kind(logs: &[(String, Log)]) -> Result<Kind, Unfit> {
     found.map(|(_, kind)| kind).ok_or(Unfit::Nothing)
 }
 
+fn loads(logs: &[(String, Log)]) -> Result<String, Unfit> {
+    let loaded = |(name, log)| Ok((name, Loaded::of(log).map_err(|why| Unfit::Unreadable { name: String::clone(name), why })?));
+    let loads: Vec<_> = logs.iter().map(|(name, log)| (name, log)).map(loaded).collect::<Result<_, _>>()?;
+    match &loads[..] {
+        [(_, alone)] => Ok(page::document(&load::title(alone), load::subtitle(alone), load::body(alone))),
+        several => Ok(page::document("Loads laid over each other", overlay::subtitle(several), overlay::body(several))),
+    }
+}
+
+fn matrix(logs: &[(String, Log)]) -> Result<String, Unfit> {
+    let [(_, log)] = logs else { return Err(Unfit::TooMany { count: logs.len(), of: Kind::Sensitivity.word() }) };
+    let matrix = matrix::Matrix::of(log);
+    Ok(page::document("What the suite catches", matrix::subtitle(&matrix), matrix::body(&matrix)))
+}
+
 fn checks(logs: &[(String, Log)]) -> String {
     let runs: Vec<_> = logs.iter().filter_map(|(name, log)| Some((name.as_str(), Checked::of(log)?))).collect();
     match runs.as_slice() {
         [(_, checked)] => check::page(checked),
-        _ => String::new(),
+        _ => board::page(runs),
     }
 }

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::case;
 use super::check::Sheet;
-use super::text::{count, visible};
+use super::text::{count, prose};
 use super::words;
 use crate::requirement::{Level, RequirementId};
 use crate::verdict::{Outcome, ScenarioVerdict};
@@ -21,7 +21,7 @@ pub fn reservations(sheet: &Sheet<'_>) -> Markup {
         @if !notes.is_empty() {
             details.notes {
                 summary { b { "Notes" } " " span.dim { (notes.len()) } }
-                ul { @for (note, times) in &notes { li { (visible(note)) @if *times > 1 { span.dim { " (" (times) " times)" } } } } }
+                ul { @for (note, times) in &notes { li { (prose(note)) @if *times > 1 { span.dim { " (" (times) " times)" } } } } }
             }
         }
     }
@@ -67,7 +67,7 @@ fn list(sheet: &Sheet<'_>, title: &str, reasons: &[(Reason, Vec<RequirementId>)]
                         li {
                             (case::links(sheet, ids))
                             ": "
-                            @if reason.obstacles.is_empty() { (visible(&reason.words)) } @else { (case::links(sheet, &reason.obstacles)) " stood in the way" }
+                            @if reason.obstacles.is_empty() { (prose(&reason.words)) } @else { (case::links(sheet, &reason.obstacles)) " stood in the way" }
                         }
                     }
                 }

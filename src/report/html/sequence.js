@@ -75,7 +75,7 @@
       lifelines.append(shape("line", { class: at < actors ? "" : "server", x1: middle(at), x2: middle(at), y1: 0, y2: "100%" }));
     });
     const rows = pre.textContent.split("\n").filter(Boolean).map(row);
-    const drawn = element("div", { class: "sequence" }, element("div", { class: "names" }, head), lifelines, element("ol", {}, ...rows));
+    const drawn = element("div", { class: "sequence" }, element("div", { class: "names" }, element("span", { class: "at" }, "ms"), head), lifelines, element("ol", {}, ...rows));
     drawn.style.setProperty("--n", names.length);
     pre.replaceWith(drawn);
   }

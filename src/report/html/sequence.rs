@@ -6,11 +6,14 @@ use std::fmt::Write;
 
 use maud::{Markup, PreEscaped, html};
 
-use super::text::{escape, plain, visible};
+use super::text::{escape, plain, shortened, visible};
 use super::wire::{Row, Side, What};
 
 /// How many characters of a name fit above a column.
 const NAME: usize = 8;
+
+/// How many bytes of a line of text aren't the text itself.
+const BESIDE: usize = 22;
 
 /// The columns of a diagram, each by its name: actors first, then those sides of the server that are used.
 #[derive(Debug)]
@@ -75,6 +78,12 @@ pub fn heads() -> Markup {
     }
 }
 
+/// How many bytes the diagram of these rows takes, roughly.
+pub fn weight(rows: &[Row]) -> usize {
+    const ROW: usize = 330;
+    rows.iter().map(|row| ROW + row.text.len() + row.whole.iter().map(String::len).sum::<usize>()).sum()
+}
+
 /// The diagram, whole.
 pub fn drawn(rows: &[Row], actors: &[String]) -> Markup {
     let columns = Columns::of(rows, actors);
@@ -86,7 +95,7 @@ pub fn drawn(rows: &[Row], actors: &[String]) -> Markup {
             ol {
                 @for row in rows {
                     li class=(class(row)) {
-                        span.at { (format!("{:.1}", row.at_ms - start)) }
+                        span.at { (at(row, start)) }
                         (arrow(row, &columns))
                         span.text { (text(row)) }
                     }
@@ -97,24 +106,29 @@ pub fn drawn(rows: &[Row], actors: &[String]) -> Markup {
 }
 
 /// The same as text, from which the page's script draws the diagram when it is opened: a line for each row, with its time, actor,
-/// sign and text, tabs between them.
-pub fn as_text(rows: &[Row], actors: &[String]) -> Markup {
+/// sign and text, tabs between them. A line is shortened to so many bytes, roughly.
+pub fn as_text(rows: &[Row], actors: &[String], line: usize) -> Markup {
     let columns = Columns::of(rows, actors);
     let names: Vec<String> = columns.names.iter().map(|name| plain(name)).collect();
     let start = rows.first().map_or(0.0, |row| row.at_ms);
     let mut lines = String::new();
     for row in rows {
-        let _ = write!(lines, "{:.1}\t", row.at_ms - start);
+        let _ = write!(lines, "{}\t", at(row, start));
         escape(&plain(&row.actor), &mut lines);
         let _ = write!(lines, "\t{}", row.what.sign());
         for flag in [row.fence.then_some("fence"), row.miss].into_iter().flatten() {
             let _ = write!(lines, " {flag}");
         }
         lines.push('\t');
-        escape(&plain(&row.text), &mut lines);
+        escape(&shortened(&plain(&row.text), line.saturating_sub(BESIDE)), &mut lines);
         lines.push('\n');
     }
     html! { pre.wire data-columns=(names.join("\t")) data-actors=(columns.actors) { (PreEscaped(lines)) } }
+}
+
+/// Milliseconds since the first row; nothing where a row is of no moment.
+fn at(row: &Row, start: f64) -> String {
+    if matches!(row.what, What::Gap | What::Cut) { String::new() } else { format!("{:.1}", row.at_ms - start) }
 }
 
 fn class(row: &Row) -> String {
@@ -130,6 +144,7 @@ fn head(columns: &Columns) -> Markup {
     let last = columns.names.len();
     html! {
         div.names {
+            span.at { "ms" }
             svg.lanes aria-hidden="true" {
                 @if last > columns.actors {
                     text.server x=(format!("{:.2}%", middle_of_server(columns))) y="11" { "server" }
@@ -210,9 +225,10 @@ fn text(row: &Row) -> Markup {
             Some(_) => { span.flag { "came too late" } " " }
             None => {}
         }
-        @match &row.whole {
-            Some(whole) => details.whole { summary { (visible(&row.text)) } (visible(whole)) }
-            None => (visible(&row.text))
+        @if row.whole.is_empty() {
+            (visible(&row.text))
+        } @else {
+            details.whole { summary { (visible(&row.text)) } @for line in &row.whole { span { (visible(line)) } } }
         }
     }
 }
@@ -222,7 +238,7 @@ mod tests {
     use super::*;
 
     fn row(actor: &str, what: What, text: &str) -> Row {
-        Row { at_ms: 5.0, actor: actor.into(), what, text: text.into(), whole: None, fence: false, miss: None }
+        Row { at_ms: 5.0, actor: actor.into(), what, text: text.into(), whole: Vec::new(), fence: false, miss: None }
     }
 
     #[test]
@@ -236,7 +252,7 @@ mod tests {
     #[test]
     fn a_line_of_text_is_one_line_of_four_fields_whatever_was_sent() {
         let hostile = Row { fence: true, ..row("a\tb", What::From(Side::Ws), "</pre><script>\n\t\u{202e}\"") };
-        let text = as_text(&[hostile], &[]).into_string();
+        let text = as_text(&[hostile], &[], 1_000).into_string();
         let expected = "<pre class=\"wire\" data-columns=\"a\\tb\tWS\" data-actors=\"1\">0.0\ta\\tb\t← WS fence\t&lt;/pre&gt;&lt;script&gt;\\n\\t\\u{202e}\"\n</pre>";
         assert_eq!(text, expected);
     }

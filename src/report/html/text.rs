@@ -1,5 +1,6 @@
 //! Texts of others in a page: always text, never markup, and with nothing in it that a reader can't see.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use maud::{Markup, PreEscaped, html};
@@ -94,6 +95,23 @@ pub fn anchor(name: &str) -> String {
     if name.is_empty() { "_".into() } else { name }
 }
 
+/// A text's two ends where it is longer than so many bytes.
+pub fn shortened(text: &str, limit: usize) -> Cow<'_, str> {
+    if text.len() <= limit {
+        return Cow::Borrowed(text);
+    }
+    let is_boundary = |at: &usize| text.is_char_boundary(*at);
+    let start = (0..=limit * 2 / 3).rev().find(is_boundary).unwrap_or(0);
+    let end = (text.len() - limit / 3..=text.len()).find(is_boundary).unwrap_or(text.len());
+    Cow::Owned(format!("{}…{}", &text[..start], &text[end..]))
+}
+
+/// A word as a shell takes it, quoted where it has to be.
+pub fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._/@:,+=-".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
 /// How long something took, in the unit that a person would choose.
 pub fn duration(millis: f64) -> String {
     if millis < 9.95 {
@@ -146,6 +164,20 @@ mod tests {
             assert!(!is_link(address), "{address}");
         }
         assert!(link("https://example.org/\"onclick=x").into_string().contains("&quot;onclick"));
+    }
+
+    #[test]
+    fn a_long_text_keeps_its_ends_and_no_half_of_a_character() {
+        assert_eq!(shortened("0123456789", 10), "0123456789");
+        assert_eq!(shortened("0123456789", 6), "0123…89");
+        assert_eq!(shortened("聊天室聊天室", 10), "聊天…室");
+        assert_eq!(shortened("聊天室", 0), "…");
+    }
+
+    #[test]
+    fn a_word_for_a_shell_is_quoted_where_it_has_to_be() {
+        let shown = ["msg.echo/short", "", "a b", "it's; rm"].map(shell_word);
+        assert_eq!(shown, ["msg.echo/short", "''", "'a b'", "'it'\\''s; rm'"]);
     }
 
     #[test]

@@ -62,8 +62,8 @@ pub struct Row {
     pub what: What,
     /// On one line, shortened.
     pub text: String,
-    /// The whole of it, where `text` is shortened and the log has more.
-    pub whole: Option<String>,
+    /// The whole of it in lines, where the log has more than `text` shows: headers, or what was shortened.
+    pub whole: Vec<String>,
     /// It belongs to a fence.
     pub fence: bool,
     /// `near` or `late`, where a failure speaks of it.
@@ -72,7 +72,7 @@ pub struct Row {
 
 impl Row {
     fn new(at_ms: f64, actor: &str, what: What, text: String) -> Self {
-        Self { at_ms, actor: actor.to_owned(), what, text: text.trim_end().to_owned(), whole: None, fence: false, miss: None }
+        Self { at_ms, actor: actor.to_owned(), what, text: text.trim_end().to_owned(), whole: Vec::new(), fence: false, miss: None }
     }
 }
 
@@ -96,7 +96,8 @@ pub fn rows(events: &[&Event], target: &str, failure: Option<&Failure>) -> Vec<R
                 let end = exchange.at_ms + exchange.took_ms;
                 rows.push(match (exchange.status, &exchange.failure) {
                     (Some(status), _) => {
-                        with_record(Row::new(end, &exchange.actor, What::From(Side::Http), status.to_string()), exchange.answer.as_ref())
+                        let answer = Row::new(end, &exchange.actor, What::From(Side::Http), status.to_string());
+                        with_headers(with_record(answer, exchange.answer.as_ref()), &exchange.headers)
                     }
                     (None, Some(failure)) => Row::new(end, &exchange.actor, What::Here, failure.clone()),
                     (None, None) => Row::new(end, &exchange.actor, What::Here, "no answer".into()),
@@ -138,9 +139,18 @@ fn with_record(mut row: Row, record: Option<&Record>) -> Row {
     if let Record::Whole(whole) = record
         && *whole != shown
     {
-        row.whole = Some(format!("{head}{whole}"));
+        row.whole = vec![format!("{head}{whole}")];
     }
     row.text = format!("{head}{shown}").trim_end().to_owned();
+    row
+}
+
+/// Puts an answer's headers before the whole of it.
+fn with_headers(mut row: Row, headers: &[(String, String)]) -> Row {
+    if !headers.is_empty() {
+        let last = row.whole.pop().unwrap_or_else(|| row.text.clone());
+        row.whole = headers.iter().map(|(name, value)| format!("{name}: {value}")).chain([last]).collect();
+    }
     row
 }
 
@@ -261,6 +271,6 @@ mod tests {
         let event = frame(1.0, "ann", Direction::Sent, &long);
         let row = &rows(&[&event], "", None)[0];
         assert!(row.text.len() < 300);
-        assert_eq!(row.whole.as_deref(), Some(long.as_str()));
+        assert_eq!(row.whole, [long]);
     }
 }

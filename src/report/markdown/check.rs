@@ -45,9 +45,14 @@ fn violations(page: &mut Page, checked: &Checked<'_>, cases: &Cases) {
         matches!(checked.footer.requirements.get(&requirement.id), Some(Outcome::Fail | Outcome::Error | Outcome::Flaky))
     };
     let mut told: HashMap<&str, &RequirementId> = HashMap::new();
-    for (counts, title) in [(CountsAs::Failure, "Violated"), (CountsAs::Warning, "Warnings")] {
-        let mut of_it: Vec<&Requirement> =
-            checked.suite.requirements.iter().filter(broken).filter(|requirement| checked.counts(&requirement.id) == counts).collect();
+    let is_error = |requirement: &&Requirement| checked.footer.requirements.get(&requirement.id) == Some(&Outcome::Error);
+    for (counts, error, title) in [
+        (CountsAs::Failure, true, "Where chatspec itself failed"),
+        (CountsAs::Failure, false, "Violated"),
+        (CountsAs::Warning, false, "Warnings"),
+    ] {
+        let wanted = |requirement: &&Requirement| checked.counts(&requirement.id) == counts && is_error(requirement) == error;
+        let mut of_it: Vec<&Requirement> = checked.suite.requirements.iter().filter(broken).filter(wanted).collect();
         of_it.sort_by_key(|requirement| requirement.level);
         if !of_it.is_empty() {
             page.block(&format!("### {title}"));

@@ -6,10 +6,10 @@ use super::text::{block, cell, inline, table};
 use super::{Page, again, folded, target};
 use crate::event::{Kind, Log, Measured, Planned, Trust};
 use crate::report::cases::Cases;
-use crate::report::figures::{NONE, count, millis, number, seconds};
-use crate::report::load::{LoadReport, PERCENTILES, at, enough};
+use crate::report::figures::{NONE, number, seconds};
+use crate::report::load::{LoadReport, PERCENTILES, cells};
 use crate::report::terminal::Verbosity;
-use crate::stats::{Clock, Durations, Histograms, Metric};
+use crate::stats::{Clock, Histograms, Metric};
 
 /// The metrics that most want to see; the whole report has the others.
 const SHOWN: [Metric; 5] = [Metric::Connect, Metric::Join, Metric::Echo, Metric::Deliver, Metric::Last];
@@ -68,7 +68,7 @@ fn latencies(page: &mut Page, planned: &Planned, histograms: &Histograms) {
         let arrival = matches!(metric, Metric::Connect | Metric::Join);
         let durations = Some(select(false)).filter(|durations| !durations.is_empty() || !arrival).unwrap_or_else(|| select(true));
         if !durations.is_empty() {
-            rows.push(row(metric, &durations));
+            rows.push([vec![metric.name().to_owned()], cells(&durations).into()].concat());
         }
     }
     if !rows.is_empty() {
@@ -77,15 +77,6 @@ fn latencies(page: &mut Page, planned: &Planned, histograms: &Histograms) {
         titles.push("max");
         page.block(&table(&titles, &rows));
     }
-}
-
-fn row(metric: Metric, durations: &Durations) -> Vec<String> {
-    let percentile =
-        |(quantile, _): &(f64, &str)| if enough(durations, *quantile) { millis(at(durations, *quantile)) } else { NONE.to_owned() };
-    let mut cells = vec![metric.name().to_owned(), count(durations.len())];
-    cells.extend(PERCENTILES.iter().map(percentile));
-    cells.push(millis(at(durations, 1.0)));
-    cells
 }
 
 fn phases(page: &mut Page, planned: &Planned, measured: &Measured) {

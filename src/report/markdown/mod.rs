@@ -3,7 +3,7 @@
 mod check;
 mod load;
 mod sensitivity;
-mod text;
+pub(super) mod text;
 
 use crate::event::{Header, Kind, Log};
 use text::code;
