@@ -191,18 +191,19 @@ fn listen(what: &'static str, flag: &'static str, address: SocketAddr) -> Result
     bound().map_err(|source| ArgsError::Listen { what, flag, address, source })
 }
 
+/// All lines go out in one write: whoever has read those that it needs may close the pipe.
 fn announce(http: &TcpListener, ws: &TcpListener, has_playground: bool) -> io::Result<()> {
-    let mut output = io::stdout().lock();
-    writeln!(output, "http listening on http://{}", http.local_addr()?)?;
-    writeln!(output, "ws listening on ws://{}/", ws.local_addr()?)?;
+    let mut address = http.local_addr()?;
+    let mut lines = format!("http listening on http://{address}\nws listening on ws://{}/\n", ws.local_addr()?);
     if has_playground {
-        let mut address = http.local_addr()?;
         // A browser can't go to every address at once.
         if address.ip().is_unspecified() {
             address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
         }
-        writeln!(output, "playground at http://{address}{}", playground::PATH)?;
+        lines += &format!("playground at http://{address}{}\n", playground::PATH);
     }
+    let mut output = io::stdout().lock();
+    output.write_all(lines.as_bytes())?;
     output.flush()
 }
 

@@ -64,14 +64,15 @@ pub struct CheckArgs {
     /// Write what fails now to the file of `--expected`, and take out what doesn't
     #[arg(long, requires = "expected")]
     update_expected: bool,
-    #[command(flatten)]
-    outputs: OutputArgs,
     /// Show every requirement and scenario, and the transcript of each
     #[arg(long, short)]
     verbose: bool,
     /// Show violations and the verdict only
     #[arg(long, short, conflicts_with = "verbose")]
     quiet: bool,
+    // At the end, since its heading would hold for what follows.
+    #[command(flatten)]
+    outputs: OutputArgs,
 }
 
 pub fn positive(text: &str) -> Result<Duration, String> {

@@ -23,14 +23,15 @@ pub struct LoadArgs {
     pub shape: ShapeArgs,
     #[command(flatten)]
     pub generator: GeneratorArgs,
-    #[command(flatten)]
-    pub files: FileArgs,
     /// Search for the highest rate (in a closed load: the most messages in flight) at which this and all other thresholds hold, such as 'deliver.p99 < 100ms'
     #[arg(long, value_name = "EXPR")]
     pub find_max: Option<String>,
     /// Show the verdict and what is wrong
     #[arg(long, short)]
     pub quiet: bool,
+    // At the end, since its heading would hold for what follows.
+    #[command(flatten)]
+    pub files: FileArgs,
 }
 
 pub async fn run(args: LoadArgs) -> Ended {

@@ -18,14 +18,15 @@ pub struct ReportArgs {
     /// The event logs of runs, as --json writes them; `-` is standard input. Several make a page together
     #[arg(value_name = "RUN.jsonl", required = true)]
     logs: Vec<PathBuf>,
-    #[command(flatten)]
-    outputs: OutputArgs,
     /// Show every requirement and scenario, and the transcript of each
     #[arg(long, short)]
     verbose: bool,
     /// Show what is wrong and the verdict only
     #[arg(long, short, conflicts_with = "verbose")]
     quiet: bool,
+    // At the end, since its heading would hold for what follows.
+    #[command(flatten)]
+    outputs: OutputArgs,
 }
 
 /// The exit code says whether the reports could be made, not what the runs came to.

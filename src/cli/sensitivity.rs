@@ -41,11 +41,12 @@ pub struct SensitivityArgs {
     /// Decides the order of the scenarios
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    #[command(flatten)]
-    outputs: OutputArgs,
     /// Show what isn't as it should be, and the figures
     #[arg(long, short)]
     quiet: bool,
+    // At the end, since its heading would hold for what follows.
+    #[command(flatten)]
+    outputs: OutputArgs,
 }
 
 /// How long one server may take.

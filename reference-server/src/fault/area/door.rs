@@ -143,11 +143,7 @@ impl Deviation for Stops {
             if let Some(until) = self.until() {
                 tokio::time::sleep_until(until).await;
             }
-            let is_noise = match opening(stream).await {
-                Opening::Head(head) => door == Door::WebSocket && !head.is_upgrade,
-                Opening::Noise => true,
-                Opening::Gone => false,
-            };
+            let is_noise = matches!(opening(stream).await, Opening::Noise);
             if is_noise {
                 fault.fire();
                 *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + LATE);
