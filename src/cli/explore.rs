@@ -1,5 +1,6 @@
 //! `chatspec explore`.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,23 +9,28 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 
+use super::command_target::{CommandArgs, Started};
 use super::interrupt::interrupt;
 use super::outputs::{OutputArgs, Outputs};
 use super::target::{REFERENCE_PROTOCOL, TargetArgs};
+use super::witness::Witness;
 use super::{Ended, Usage, suite};
 use crate::conformance::Timing;
 use crate::conformance::session::Setting;
-use crate::event::{Counterexample, Event, Given};
+use crate::event::{Counterexample, Event, Given, Header};
 use crate::explore::run::{self, Limits, Plan};
 use crate::explore::shrink::Bounds;
 use crate::report::explore::ExploreReport;
 use crate::report::explore_progress::ExploreProgress;
 use crate::report::terminal::Verbosity;
+use crate::scenario::protocol::Protocol;
 
 #[derive(Debug, Args)]
 pub struct ExploreArgs {
     #[command(flatten)]
     target: TargetArgs,
+    #[command(flatten)]
+    command: CommandArgs,
 
     /// Decides what is played: the same seed makes the same actions; a new one in each run unless given
     #[arg(long, value_name = "S")]
@@ -86,11 +92,16 @@ pub async fn run(args: ExploreArgs) -> Ended {
     if let Some(dir) = &args.out {
         fs::create_dir_all(dir).map_err(|error| Usage(format!("--out: {} can't be made: {error}", dir.display())))?;
     }
-    let capacity = args.target.capacity.unwrap_or(CAPACITY).to_string();
-    let mut target = args.target.resolve_with(&protocol, &["--capacity", &capacity]).await?;
+    let seed = args.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
+    let Started { mut target, mut server, absence, http, ws } = match started(&args, &protocol).await? {
+        Ok(started) => started,
+        Err(code) => {
+            let header = Header { strict: true, ..Header::new("explore", &protocol.name, &protocol.hash, seed) };
+            return Ok(outputs.never_began(header, None, "the run was interrupted while its server was starting", code));
+        }
+    };
     // Of the server that was started for this run it is known that it keeps connections.
     target.spec.keeps_http |= target.spec.pid.is_some();
-    let seed = args.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
     let at_once = args.at_once.and_then(|count| usize::try_from(count).ok());
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let unlimited = args.runs.is_none() && args.actions.is_none();
@@ -106,7 +117,7 @@ pub async fn run(args: ExploreArgs) -> Ended {
         only: args.trace,
         at_once: at_once.unwrap_or(processors * AT_ONCE_FOR_EACH_PROCESSOR),
         shrinking: Bounds { time: args.shrink_time, tries: args.shrink_tries },
-        given: given(&args),
+        given: Given { http, ws, ..given(&args) },
         reproduce: reproduce(&target.options, seed),
     };
     let verbosity = match (args.quiet, args.verbose) {
@@ -118,7 +129,10 @@ pub async fn run(args: ExploreArgs) -> Ended {
     let mut progress = ExploreProgress::new(verbosity == Verbosity::Quiet, plan.limits.actions, plan.limits.traces, plan.limits.time);
     let mut saved: Vec<String> = Vec::new();
     let mut unsaved: Option<anyhow::Error> = None;
+    let mut witness = (server.is_some() || absence.is_some()).then(|| Witness::new(server.as_mut(), absence));
     let conclusion = run::run(&plan, interrupt().await, |event| {
+        let told = witness.as_mut().map_or(Cow::Borrowed(event), |witness| witness.told(event));
+        let event = &*told;
         progress.event(event);
         report.event(event);
         outputs.event(event);
@@ -130,7 +144,11 @@ pub async fn run(args: ExploreArgs) -> Ended {
         }
     })
     .await?;
+    drop(witness);
     progress.clear();
+    if let Some(server) = server {
+        server.stop().await;
+    }
     outputs.show(|out| report.finish(out));
     for path in &saved {
         outputs.say(|out| writeln!(out, "written: {path}"));
@@ -139,6 +157,17 @@ pub async fn run(args: ExploreArgs) -> Ended {
         outputs.fail(format!("--out: {error:#}"));
     }
     Ok(outputs.finish(conclusion.exit_code()))
+}
+
+/// The target, started before where there is a command, or the reference server with small rooms where nothing is given; or the exit
+/// code of a run that was interrupted meanwhile.
+async fn started(args: &ExploreArgs, protocol: &Protocol) -> anyhow::Result<Result<Started, u8>> {
+    if args.command.cmd.is_some() {
+        return args.command.resolve(&args.target, protocol).await;
+    }
+    let capacity = args.target.capacity.unwrap_or(CAPACITY).to_string();
+    let target = args.target.resolve_with(protocol, &["--capacity", &capacity]).await?;
+    Ok(Ok(Started { target, server: None, absence: None, http: args.target.http.clone(), ws: args.target.ws.clone() }))
 }
 
 /// Writes a counterexample as a scenario file, and gives its path.
@@ -154,12 +183,11 @@ fn save(dir: &Path, found: &Counterexample) -> anyhow::Result<Option<String>> {
 
 fn given(args: &ExploreArgs) -> Given {
     Given {
-        http: args.target.http.clone(),
-        ws: args.target.ws.clone(),
         capacity: args.target.capacity,
         readings: args.target.reading.clone(),
         headers: args.target.header.iter().filter_map(|header| header.split_once(':')).map(|(name, _)| name.to_owned()).collect(),
         insecure: args.target.insecure,
+        command: args.command.cmd.clone(),
         timeout_ms: u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX),
         ..Given::default()
     }

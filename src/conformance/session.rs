@@ -74,6 +74,11 @@ impl Session {
         &self.ground.findings
     }
 
+    /// The fences that work with the target, the preferred first.
+    pub fn fences(&self) -> &[String] {
+        &self.ground.fences
+    }
+
     /// What was found out, as an event.
     pub fn readings(&self) -> Event {
         Event::Readings {
@@ -109,13 +114,16 @@ impl Session {
         self.ground.presence.pace
     }
 
-    /// Plays a scenario on fresh names; several may be played at once.
-    pub async fn play(&self, scenario: &Scenario, run: u32) -> Played {
+    /// Plays a scenario on fresh names; several may be played at once. Of the fences that work with this target, the one that is
+    /// preferred comes first.
+    pub async fn play(&self, scenario: &Scenario, preferred: Option<&str>) -> Played {
+        let mut fences = self.ground.fences.as_ref().clone();
+        fences.sort_by_key(|fence| Some(fence.as_str()) != preferred);
         let (events, mut incoming) = mpsc::unbounded_channel();
         let world = World { events, records: Records::Whole, ..self.ground.world.as_ref().clone() };
         let deadline = Instant::now() + world.timing.max_time;
-        let ground = Ground { world: Arc::new(world), deadline, ..self.ground.clone() };
-        let (verdict, stage) = perform(&ground, scenario, run).await;
+        let ground = Ground { world: Arc::new(world), fences: Arc::new(fences), deadline, ..self.ground.clone() };
+        let (verdict, stage) = perform(&ground, scenario, 1).await;
         let all = scenario.actors.iter().chain(scenario.names.iter().map(|(name, _)| name));
         let wire = |name: &String| match stage.get(name) {
             Some(Value::String(text)) => Some((name.clone(), text)),

@@ -3,14 +3,20 @@
 use serde_json::Value;
 
 use super::action::{Action, Actor, Name, Packet, Trace};
-use super::ending::{Ending, Expected};
+use super::ending::{Ending, Expected, Tally};
 use super::model::Pattern;
 use super::observe::Table;
+use super::scalar::{self, escaped, scalar, visible};
+use crate::requirement::RequirementId;
 use crate::scenario::source::Source;
 
 /// What the actors are called, which are the users' names too where nothing else is said.
 const ACTORS: [&str; 8] = ["ann", "bob", "cat", "dan", "eve", "fay", "gus", "hal"];
 const ROOMS: [&str; 4] = ["lobby", "attic", "cellar", "garden"];
+
+/// What the document answers those who succeed.
+const CREATED: &str = "chatroom create successfully";
+const JOINED: &str = "join chatroom";
 
 /// The name of the source; messages point at it by line.
 pub const SOURCE: &str = "explored.yaml";
@@ -97,7 +103,10 @@ fn write(trace: &Trace, heading: &Heading, ending: Option<&Ending>) -> Compiled 
     let mut ends = Vec::new();
     for (number, round) in trace.rounds.iter().enumerate() {
         let last = ending.filter(|_| number + 1 == trace.rounds.len());
-        writer.round(round, last);
+        match last.and_then(|ending| ending.tally.as_ref()) {
+            Some((id, tally)) => writer.tally(id, tally),
+            None => writer.round(round, last),
+        }
         for action in round {
             match action {
                 Action::Connect { actor } => connected[*actor] = true,
@@ -185,22 +194,27 @@ impl Writer<'_> {
         let actor = actor_name(action.actor());
         let name = |name: &Name| scalar(&self.name(name));
         let send = |kind: &str, room: &Name, user: &Name, text: &str| {
-            let data = format!("{{user_name: {}, room_name: {}, msg: {}}}", name(user), name(room), self::text(text));
+            let data = format!("{{user_name: {}, room_name: {}, msg: {}}}", name(user), name(room), scalar::text(text));
             vec![format!("send: {{actor: {actor}, packet: {{type: {kind}, data: {data}}}}}")]
         };
         let call = |call: &str, with: String| {
             let with = if with.is_empty() { String::new() } else { format!(", with: {{{with}}}") };
             let expected = ending.and_then(|ending| ending.answer(action.actor()));
             match expected {
-                Some((claim, expected)) => vec![
-                    format!("request: {{actor: {actor}, call: {call}{with}, {}}}", self.answer(expected)),
+                Some((claim, Expected::Listed(rooms))) => vec![
+                    "use: listed".to_owned(),
+                    format!("with: {{user: ${actor}, rooms: {}}}", self.listed(rooms)),
                     format!("proves: {claim}"),
                 ],
+                Some((claim, expected)) => {
+                    vec![format!("request: {{actor: {actor}, call: {call}{with}, {}}}", self.answer(expected)), format!("proves: {claim}")]
+                }
                 None => vec![format!("request: {{actor: {actor}, call: {call}{with}, status: $any}}")],
             }
         };
-        let room_call =
-            |room: &Name, user: &Name, status: &str| call("room", format!("room_name: {}, user_name: {}, status: {status}", name(room), name(user)));
+        let room_call = |room: &Name, user: &Name, status: &str| {
+            call("room", format!("room_name: {}, user_name: {}, status: {status}", name(room), name(user)))
+        };
         match action {
             Action::Create { room, .. } => call("create", format!("room_name: {}", name(room))),
             Action::HttpJoin { room, user, .. } => room_call(room, user, "1"),
@@ -307,24 +321,45 @@ impl Writer<'_> {
                 let texts: Vec<String> = texts.iter().map(|text| scalar(&escaped(text))).collect();
                 format!("answer: {{res: {{$not: {{$one-of: [{}]}}}}}}", texts.join(", "))
             }
-            Expected::Listed(rooms) => {
-                let entry = |(room, populations): &(Name, Vec<i64>)| {
-                    let populations: Vec<String> = populations.iter().map(i64::to_string).collect();
-                    let population = match &populations[..] {
-                        [one] => one.clone(),
-                        several => format!("{{$one-of: [{}]}}", several.join(", ")),
-                    };
-                    format!("{{$contains: {{$R-ENTRY: {}, population: {population}}}, times: 1}}", scalar(&self.name(room)))
-                };
-                let entries: Vec<String> = rooms.iter().map(entry).collect();
-                let list = match &entries[..] {
-                    [] => "$list".to_owned(),
-                    [one] => one.clone(),
-                    several => format!("{{$all: [{}]}}", several.join(", ")),
-                };
-                format!("answer: {{$R-LIST: {list}}}")
-            }
+            Expected::Listed(rooms) => format!("answer: {}", self.listed(rooms)),
         }
+    }
+
+    /// A list in which these rooms stand, and of the trace's others none.
+    fn listed(&self, rooms: &[(Name, Vec<i64>)]) -> String {
+        let entry = |(room, populations): &(Name, Vec<i64>)| {
+            let populations: Vec<String> = populations.iter().map(i64::to_string).collect();
+            let population = match &populations[..] {
+                [one] => one.clone(),
+                several => format!("{{$one-of: [{}]}}", several.join(", ")),
+            };
+            format!("{{$contains: {{\"${{R-ENTRY}}\": {}, population: {population}}}, times: 1}}", scalar(&self.name(room)))
+        };
+        let absent = |room: &Name| format!("{{$not: {{$contains: {{\"${{R-ENTRY}}\": {}}}}}}}", scalar(&self.name(room)));
+        let others = (0..self.trace.rooms.len()).map(Name::Room).filter(|room| !rooms.iter().any(|(listed, _)| listed == room));
+        let entries: Vec<String> = rooms.iter().map(entry).chain(others.map(|room| absent(&room))).collect();
+        match &entries[..] {
+            [] => "$list".to_owned(),
+            [one] => one.clone(),
+            several => format!("{{$all: [{}]}}", several.join(", ")),
+        }
+    }
+
+    fn tally(&mut self, id: &RequirementId, tally: &Tally) {
+        let (actor, room) = (actor_name(tally.actor), scalar(&self.name(&tally.room)));
+        self.push("  - at-once:".to_owned());
+        self.push(format!("      times: {}", tally.times));
+        if tally.joins {
+            self.push("      as: i".to_owned());
+            let with = format!("{{room_name: {room}, user_name: \"${{{actor}}}-${{i}}\", status: 1}}");
+            self.push(format!("      request: {{actor: {actor}, call: room, with: {with}}}"));
+        } else {
+            self.push(format!("      request: {{actor: {actor}, call: create, with: {{room_name: {room}}}}}"));
+        }
+        self.push(format!("      exactly: {}", tally.exactly));
+        let success = if tally.joins { JOINED } else { CREATED };
+        self.push(format!("      answer: {{res: {success}}}"));
+        self.push(format!("    proves: {id}"));
     }
 
     fn ending(&mut self, ending: &Ending) {
@@ -346,53 +381,62 @@ impl Writer<'_> {
     }
 }
 
-/// A text in which nothing refers to a name.
-fn escaped(text: &str) -> String {
-    text.replace('$', "$$")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explore::generate::{Shape, generate};
+    use crate::scenario::protocol::Protocol;
 
-/// A long run of one character is told by its length.
-fn text(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) if text.chars().count() > 64 && chars.all(|c| c == first) => {
-            format!("{{$repeat: {{text: {}, times: {}}}}}", scalar(&escaped(&first.to_string())), text.chars().count())
-        }
-        _ => scalar(&escaped(text)),
+    fn protocol() -> Protocol {
+        Protocol::embedded().expect("the embedded suite has no mistakes")
     }
-}
 
-/// A text as a YAML scalar: plain where that can mean nothing else, otherwise in double quotes.
-fn scalar(text: &str) -> String {
-    const WORDS: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let words = text.strip_prefix('$').unwrap_or(text);
-    let begins = words.starts_with(|c: char| c.is_ascii_alphabetic());
-    if begins && words.split(' ').all(|word| !word.is_empty() && word.chars().all(plain)) && !WORDS.contains(&text.to_ascii_lowercase().as_str()) {
-        return text.to_owned();
-    }
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\t' => quoted.push_str("\\t"),
-            '\r' => quoted.push_str("\\r"),
-            c if is_hidden(c) => quoted.push_str(&format!("\\U{:08X}", u32::from(c))),
-            c => quoted.push(c),
+    #[test]
+    fn every_trace_is_a_scenario_that_the_language_takes() {
+        let protocol = protocol();
+        for number in 0..60 {
+            let trace = generate(&Shape { seed: 4, capacity: Some(3), fence: None }, number);
+            let compiled = compile(&trace);
+            if let Err(wrong) = protocol.generated(compiled.source(), "regressions") {
+                panic!("{wrong:?}\n{}", compiled.text);
+            }
+            assert_eq!(compiled.ends.len(), trace.rounds.len());
         }
     }
-    quoted.push('"');
-    quoted
-}
 
-/// What a reader of the file wouldn't see, or what YAML doesn't take as it is.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}')
-}
-
-fn visible(line: &str) -> String {
-    line.chars().flat_map(|c| if is_hidden(c) { c.escape_unicode().collect::<Vec<_>>() } else { vec![c] }).collect()
+    #[test]
+    fn a_counterexample_expects_at_its_last_round_what_the_document_asks_for() {
+        let (room, user) = (Name::Room(0), Name::User(0));
+        let list = vec![Action::List { actor: 0 }];
+        let say = vec![Action::Say { actor: 0, room: room.clone(), user: user.clone(), text: "$5: \"x\"".into() }];
+        let create = |actor| Action::Create { actor, room: room.clone() };
+        let trace = |last: Vec<Action>| Trace {
+            actors: 2,
+            rooms: vec!["a b".into(), String::new()],
+            users: vec![String::new(), "null".into()],
+            rounds: vec![vec![Action::Connect { actor: 0 }], last],
+        };
+        let id = || RequirementId::new("MSG-1");
+        let msg = || Packet::Msg { user: user.clone(), room: room.clone(), text: "hi".into() };
+        let listed = Expected::Listed(vec![(room.clone(), vec![1, 2])]);
+        let tally = Tally { actor: 1, room: room.clone(), times: 2, exactly: 1, joins: true };
+        let cases = [
+            (list, Ending { answers: vec![(id(), 0, listed)], ..Ending::default() }, "population: {$one-of: [1, 2]}}, times: 1}"),
+            (vec![create(0)], Ending { answers: vec![(id(), 0, Expected::NoResults(vec![CREATED.into()]))], ..Ending::default() }, "$not"),
+            (say.clone(), Ending { receives: vec![(id(), 0, Pattern::Exactly(msg()))], ..Ending::default() }, "msg: \"$$5: \\\"x\\\"\""),
+            (say.clone(), Ending { alive: vec![(id(), 0)], never: vec![(id(), 0, msg())], ..Ending::default() }, "nothing-more"),
+            (vec![create(0), create(1)], Ending { tally: Some((id(), tally)), ..Ending::default() }, "exactly: 1"),
+        ];
+        let protocol = protocol();
+        for (last, ending, expected) in cases {
+            let heading = Heading { id: "regressions.x".into(), title: "a: b".into(), notes: "one\ntwo".into() };
+            let ending = Ending { before: vec![vec![(0, msg())]], ..ending };
+            let text = counterexample(&trace(last), &heading, &ending).text;
+            assert!(text.contains(expected), "{text}");
+            match protocol.generated(Source { name: SOURCE.into(), text: text.clone() }, "regressions") {
+                Ok(scenario) => assert_eq!(scenario.proves(), [id()], "{text}"),
+                Err(wrong) => panic!("{wrong:?}\n{text}"),
+            }
+        }
+    }
 }

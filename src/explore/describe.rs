@@ -1,5 +1,9 @@
 //! Actions in words, for a person.
 
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
 use super::action::{Action, Name, Trace};
 use super::compile::{actor_name, room_name, user_name};
 
@@ -46,4 +50,19 @@ fn name(trace: &Trace, name: &Name) -> String {
 fn short(text: &str) -> String {
     let count = text.chars().count();
     if count > 60 { format!("{:?}… ({count} characters)", text.chars().take(20).collect::<String>()) } else { format!("{text:?}") }
+}
+
+/// A text of the model's, which counts actors, rooms and users, with the names that the scenario gives them.
+pub fn in_words(trace: &Trace, text: &str) -> String {
+    static COUNTED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b(actor |room|user)(\d+)\b").ok());
+    let Some(counted) = &*COUNTED else {
+        return text.to_owned();
+    };
+    let named = |captures: &Captures<'_>| match captures[2].parse::<usize>() {
+        Ok(number) if &captures[1] == "actor " => actor_name(number),
+        Ok(number) if &captures[1] == "room" => room_name(number),
+        Ok(number) => user_name(trace, number),
+        Err(_) => captures[0].to_owned(),
+    };
+    counted.replace_all(text, named).into_owned()
 }

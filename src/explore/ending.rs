@@ -1,7 +1,7 @@
 //! What a counterexample expects at its last round.
 
 use super::action::{Action, Actor, Name, Observed, Packet, Trace};
-use super::model::{Finding, Model, Pattern, Reply};
+use super::model::{Finding, Model, Pattern, Reply, Sight};
 use super::observe::History;
 use crate::reading::Findings;
 use crate::requirement::RequirementId;
@@ -9,6 +9,8 @@ use crate::requirement::RequirementId;
 /// The expectations of the last round, each with the requirement that it proves.
 #[derive(Clone, Debug, Default)]
 pub struct Ending {
+    /// In place of the round: requests at once, of which so many must succeed.
+    pub tally: Option<(RequirementId, Tally)>,
     /// What an actor's HTTP request must be answered.
     pub answers: Vec<(RequirementId, Actor, Expected)>,
     /// What must come.
@@ -19,6 +21,17 @@ pub struct Ending {
     pub never: Vec<(RequirementId, Actor, Packet)>,
     /// For each round before, packets that the expectations would mistake for later ones, and which are taken there.
     pub before: Vec<Vec<(Actor, Packet)>>,
+}
+
+/// Requests at once that want the same thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    pub actor: Actor,
+    pub room: Name,
+    pub times: usize,
+    pub exactly: usize,
+    /// They are joins, each of a user of its own; otherwise creates.
+    pub joins: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +52,7 @@ impl Ending {
 
     /// Whether it expects anything.
     pub fn is_empty(&self) -> bool {
-        self.answers.is_empty() && self.receives.is_empty() && self.alive.is_empty() && self.never.is_empty()
+        self.tally.is_none() && self.answers.is_empty() && self.receives.is_empty() && self.alive.is_empty() && self.never.is_empty()
     }
 }
 
@@ -61,9 +74,15 @@ pub fn ending(findings: &Findings, trace: &Trace, history: &History, finding: &F
         let mut model = Model::new(findings, trace);
         let mut before = trace.rounds.iter().zip(&history.rounds).take(finding.round);
         let is_explained = before.all(|(round, observed)| model.observe(round, observed).is_ok());
-        let all = if is_explained { model.expects(round).answers } else { Vec::new() };
-        let replies: Vec<&Reply> = if all.is_empty() { vec![reply] } else { all.iter().map(|(reply, _)| reply).collect() };
-        ending.answers.extend(expected(&replies).map(|expected| (id.clone(), actor, expected)));
+        let asked = &round[*action];
+        let is_alone = round.iter().enumerate().all(|(at, other)| at == *action || is_apart(asked, other));
+        if is_alone {
+            let all = if is_explained { model.expects(std::slice::from_ref(asked)).answers } else { Vec::new() };
+            let replies: Vec<&Reply> = if all.is_empty() { vec![reply] } else { all.iter().map(|(reply, _)| reply).collect() };
+            ending.answers.extend(expected(&replies).map(|expected| (id.clone(), actor, expected)));
+        } else {
+            ending.tally = tally(&model.sight(), round).map(|tally| (id.clone(), tally));
+        }
     }
     let is_named = |actor: Actor, packet: &Packet| {
         ending.receives.iter().any(|(_, who, pattern)| *who == actor && pattern.accepts(packet))
@@ -75,6 +94,33 @@ pub fn ending(findings: &Findings, trace: &Trace, history: &History, finding: &F
     };
     ending.before = history.rounds.iter().take(finding.round).map(earlier).collect();
     ending
+}
+
+/// Whether neither action can change what the other is answered.
+fn is_apart(one: &Action, other: &Action) -> bool {
+    one.room().is_some() && other.room().is_some() && one.room() != other.room()
+}
+
+/// How many of the requests succeed, where all of them want the same: which of them do is the server's choice.
+fn tally(sight: &Sight, round: &[Action]) -> Option<Tally> {
+    let first = round.first()?;
+    let room = first.room()?;
+    let seen = sight.rooms.iter().find(|seen| seen.name == *room);
+    let (times, actor) = (round.len(), first.actor());
+    if round.iter().all(|action| matches!(action, Action::Create { room: named, .. } if named == room)) {
+        return Some(Tally { actor, room: room.clone(), times, exactly: usize::from(seen.is_none()), joins: false });
+    }
+    let seats = &seen?.seats;
+    let users: Vec<&Name> = round
+        .iter()
+        .filter_map(|action| match action {
+            Action::HttpJoin { room: named, user, .. } if named == room && !seats.contains(user) => Some(user),
+            _ => None,
+        })
+        .collect();
+    let are_different = users.iter().enumerate().all(|(at, user)| !users[..at].contains(user));
+    let free = sight.capacity?.saturating_sub(seats.len());
+    (users.len() == times && are_different).then(|| Tally { actor, room: room.clone(), times, exactly: free.min(times), joins: true })
 }
 
 /// What any of these replies says; nothing can be expected of an answer that may be anything.

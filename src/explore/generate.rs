@@ -5,60 +5,9 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 use super::action::{Action, Actor, Name, Trace};
+use super::fence::Fence;
+use super::odd::{DECOR, ODD_USERS, RAW, STATUSES, TEXTS};
 use super::shadow::Shadow;
-
-/// What stands in names beside what makes them fresh.
-const DECOR: [&str; 14] = [
-    "房间", "a b", "q?x=1&y", "50%25", "\"quoted\"", "😀", "e\u{301}", "back\\slash", "O'Neil/#1", "null", "0", "  padded", "a+b", "<b>&amp;",
-];
-
-/// Literal user names.
-const ODD_USERS: [&str; 8] = ["null", "12345", " ", "聊天", "test", "😀", "0", "true"];
-
-/// Texts of messages; a number behind most of them tells one from another.
-const TEXTS: [&str; 14] = [
-    "hello", "你好，世界", "😀👍", "e\u{301}", "\"", "\\", "two\nlines", "tab\there", "null", "0", "<b>&amp;</b>", "{\"type\":\"msg\"}", "a+b%20c", "'",
-];
-
-/// Packets that are malformed, incomplete or of a wrong type. `${room0}` and `${user0}` are the trace's.
-const RAW: [&str; 34] = [
-    "{}",
-    "{\"data\":{\"user_name\":\"${user0}\",\"room_name\":\"${room0}\",\"msg\":\"x\"}}",
-    "{\"type\":\"join\"}",
-    "{\"type\":\"leave\"}",
-    "{\"type\":\"msg\"}",
-    "{\"type\":\"msg\",\"data\":null}",
-    "{\"type\":\"join\",\"data\":{}}",
-    "{\"type\":\"msg\",\"data\":{}}",
-    "{\"type\":\"join\",\"data\":{\"room_name\":\"${room0}\",\"msg\":\"\"}}",
-    "{\"type\":\"leave\",\"data\":{\"room_name\":\"${room0}\",\"msg\":\"\"}}",
-    "{\"type\":\"msg\",\"data\":{\"room_name\":\"${room0}\",\"msg\":\"x\"}}",
-    "{\"type\":\"join\",\"data\":{\"user_name\":\"${user0}\",\"msg\":\"\"}}",
-    "{\"type\":\"leave\",\"data\":{\"user_name\":\"${user0}\",\"msg\":\"\"}}",
-    "{\"type\":\"msg\",\"data\":{\"user_name\":\"${user0}\",\"msg\":\"x\"}}",
-    "{\"type\":\"msg\",\"data\":{\"user_name\":\"${user0}\",\"room_name\":\"${room0}\"}}",
-    "{\"type\":\"join\",\"data\":{\"user_name\":\"\",\"room_name\":\"${room0}\",\"msg\":\"\"}}",
-    "{\"type\":\"leave\",\"data\":{\"user_name\":\"\",\"room_name\":\"${room0}\",\"msg\":\"\"}}",
-    "{\"type\":\"msg\",\"data\":{\"user_name\":\"\",\"room_name\":\"${room0}\",\"msg\":\"x\"}}",
-    "{\"type\":\"join\",\"data\":{\"user_name\":\"${user0}\",\"room_name\":\"\",\"msg\":\"\"}}",
-    "{\"type\":\"leave\",\"data\":{\"user_name\":\"${user0}\",\"room_name\":\"\",\"msg\":\"\"}}",
-    "{\"type\":\"msg\",\"data\":{\"user_name\":\"${user0}\",\"room_name\":\"\",\"msg\":\"x\"}}",
-    "{\"type\":\"msg\",\"data\":{\"user_name\":\"${user0}\",\"room_name\":\"${room0}\",\"msg\":\"\"}}",
-    "{\"type\":\"msg\",\"data\":{\"user_name\":\"\",\"room_name\":\"${room0}\",\"msg\":\"\"}}",
-    "{\"type\":\"user\",\"data\":{\"user_name\":\"${user0}\",\"room_name\":\"${room0}\",\"msg\":\"join\"}}",
-    "{\"type\":\"user\",\"data\":{\"user_name\":\"${user1}\",\"room_name\":\"${room0}\",\"msg\":\"leave\"}}",
-    "{\"type\":\"error\",\"data\":{\"user_name\":\"${user0}\",\"room_name\":\"${room0}\",\"msg\":\"null message\"}}",
-    "{\"type\":\"dance\",\"data\":{\"user_name\":\"${user0}\",\"room_name\":\"${room0}\",\"msg\":\"x\"}}",
-    "{\"type\":\"msg\",\"data\":\"x\"}",
-    "{\"type\":\"msg\",\"data\":{\"user_name\":1,\"room_name\":\"${room0}\",\"msg\":\"x\"}}",
-    "{\"type\":[],\"data\":{\"user_name\":\"${user0}\",\"room_name\":\"${room0}\",\"msg\":\"x\"}}",
-    "[]",
-    "null",
-    "hello",
-    "{\"type\":\"msg\"",
-];
-
-const STATUSES: [&str; 8] = ["2", "-1", "abc", "", "10", "01", "true", "1.0"];
 
 /// What the traces of a run have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +15,8 @@ pub struct Shape {
     pub seed: u64,
     /// The places in a room, where that is known.
     pub capacity: Option<usize>,
+    /// The only fence that works, where it is only one.
+    pub fence: Option<Fence>,
 }
 
 /// The trace of this number: the same one for the same seed and capacity.
@@ -95,7 +46,11 @@ pub fn generate(shape: &Shape, number: u64) -> Trace {
     };
     let rounds = random.random_range(8..=40);
     let shadow = Shadow::new(actors, rooms, shape.capacity);
-    let mut author = Author { random, shadow, trace, told: 0 };
+    // What a fence is mistaken for can be played with the other one only.
+    let fence = shape.fence.unwrap_or(if random.random_bool(0.35) { Fence::BareObject } else { Fence::EmptyMessage });
+    let has_tides = random.random_bool(0.4);
+    let talk = if random.random_bool(0.12) { 5.0 } else { 1.0 };
+    let mut author = Author { random, shadow, trace, fence, talk, has_tides, planned: rounds, told: 0 };
     while author.trace.rounds.len() < rounds {
         author.round();
     }
@@ -106,6 +61,13 @@ struct Author {
     random: Pcg64Mcg,
     shadow: Shadow,
     trace: Trace,
+    fence: Fence,
+    /// How much rather it lets its actors talk than come and go.
+    talk: f64,
+    /// It fills its rooms first, then empties them, and then fills them again.
+    has_tides: bool,
+    /// How many rounds it will have.
+    planned: usize,
     /// How many messages were made.
     told: usize,
 }
@@ -147,7 +109,13 @@ impl Author {
             && self.random.random_bool(0.15)
         {
             let again = round[0].clone();
-            for _ in 0..self.random.random_range(1..=2) {
+            // A long one may be overtaken by the short ones behind it.
+            if let Action::Say { text, .. } = &mut round[0]
+                && self.random.random_bool(0.15)
+            {
+                *text = "a".repeat(16_384);
+            }
+            for _ in 0..self.random.random_range(1..=4) {
                 let next = self.finished(again.clone());
                 round.push(next);
             }
@@ -174,7 +142,10 @@ impl Author {
     /// Texts and malformed packets are chosen when it is known that there will be one.
     fn finished(&mut self, action: Action) -> Action {
         match action {
-            Action::Say { actor, room, user, .. } => Action::Say { actor, room, user, text: self.text() },
+            Action::Say { actor, room, user, .. } => {
+                let said = Action::Say { actor, room: room.clone(), user: user.clone(), text: self.text() };
+                if self.fence.is_mistaken_for(&said) { Action::Say { actor, room, user, text: "hello".to_owned() } } else { said }
+            }
             Action::Raw { actor, .. } => Action::Raw { actor, text: self.raw(actor) },
             Action::Status { actor, room, user, .. } => {
                 Action::Status { actor, room, user, status: (*STATUSES.choose(&mut self.random).unwrap_or(&"2")).to_owned() }
@@ -189,8 +160,9 @@ impl Author {
         match self.random.random_range(0..100) {
             0..3 => String::new(),
             3..5 => " ".to_owned(),
-            5..7 => "a".repeat(4096),
-            7..50 => format!("hello {told}"),
+            5..7 => "a".repeat(5000),
+            7..8 => "a".repeat(65_536),
+            8..50 => format!("hello {told}"),
             50..54 => "hello".to_owned(),
             _ => format!("{} {told}", TEXTS.choose(&mut self.random).unwrap_or(&"hello")),
         }
@@ -198,7 +170,9 @@ impl Author {
 
     /// A malformed packet, of the actor's own and a room where somebody might hear of it.
     fn raw(&mut self, actor: Actor) -> String {
-        let text = RAW.choose(&mut self.random).copied().unwrap_or("{}");
+        let fit: Vec<&str> =
+            RAW.iter().copied().filter(|text| !self.fence.is_mistaken_for(&Action::Raw { actor, text: (*text).to_owned() })).collect();
+        let text = fit.choose(&mut self.random).copied().unwrap_or("{\"type\":\"join\",\"data\":{\"msg\":\"\"}}");
         let room = self.random.random_range(0..self.trace.rooms.len());
         let other = (actor + 1) % self.trace.actors;
         text.replace("${room0}", &format!("${{room{room}}}"))
@@ -245,17 +219,29 @@ impl Author {
         }
         all.push((0.5, create()));
         let (has_place, is_inside) = (it.places.contains(&user), it.inside.contains_key(&user));
+        let (into, out) = self.tide();
         let back = if it.left.contains(&user) { 1.5 } else { 1.0 };
         if is_inside {
-            all.extend([(10.0, say()), (4.0, leave()), (0.3, join()), (0.7, http_leave()), (0.3, http_join())]);
+            all.extend([(10.0 * self.talk, say()), (4.0 * out, leave()), (0.3, join()), (0.7 * out, http_leave()), (0.3, http_join())]);
         } else if has_place {
-            all.extend([(14.0, join()), (3.0, http_leave()), (0.7, http_join()), (0.7, say()), (0.4, leave())]);
+            all.extend([(14.0 * into, join()), (3.0 * out, http_leave()), (0.7, http_join()), (0.7, say()), (0.4, leave())]);
         } else if !it.has_been_entered {
-            all.extend([(10.0, join()), (2.0, http_join()), (0.4, http_leave()), (0.3, say())]);
+            all.extend([(10.0 * into, join()), (2.0 * into, http_join()), (0.4, http_leave()), (0.3, say())]);
         } else {
             let enter = if self.shadow.is_full(number) { 4.0 } else { 9.0 };
             let emptied = if it.has_emptied { 2.0 } else { 0.4 };
-            all.extend([(enter * back, http_join()), (emptied, join()), (0.7, http_leave()), (0.5, say()), (0.5, leave())]);
+            all.extend([(enter * back * into, http_join()), (emptied * into, join()), (0.7, http_leave()), (0.5, say()), (0.5, leave())]);
+        }
+    }
+
+    /// How much rather its users enter, and how much rather they leave, at this point of the trace.
+    fn tide(&self) -> (f64, f64) {
+        let part = self.trace.rounds.len() as f64 / self.planned.max(1) as f64;
+        match part {
+            _ if !self.has_tides => (1.0, 1.0),
+            part if part < 0.45 => (1.5, 0.3),
+            part if part < 0.75 => (0.1, 6.0),
+            _ => (2.0, 0.5),
         }
     }
 
@@ -289,13 +275,14 @@ impl Author {
     /// Users who are no actors take places by HTTP, so that rooms of more places than actors are filled too.
     fn filling(&self, all: &mut Weighted) {
         let extra = self.trace.actors..self.trace.users.len();
-        let weight = if extra.len() > 2 { 6.0 } else { 1.0 };
+        let (into, out) = self.tide();
+        let weight = into * if extra.len() > 2 { 6.0 } else { 1.0 };
         for user in extra.map(Name::User) {
             let room = &self.shadow.rooms[0];
             if room.is_made && !room.places.contains(&user) {
                 all.push((weight, Action::HttpJoin { actor: 0, room: Name::Room(0), user }));
             } else if room.places.contains(&user) {
-                all.push((0.4, Action::HttpLeave { actor: 0, room: Name::Room(0), user }));
+                all.push((0.4 * out, Action::HttpLeave { actor: 0, room: Name::Room(0), user }));
             }
         }
     }
@@ -307,7 +294,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_makes_the_same_traces_and_another_makes_others() {
-        let shape = Shape { seed: 7, capacity: Some(3) };
+        let shape = Shape { seed: 7, capacity: Some(3), fence: None };
         assert_eq!(generate(&shape, 5), generate(&shape, 5));
         assert_ne!(generate(&shape, 5), generate(&shape, 6));
         assert_ne!(generate(&shape, 5), generate(&Shape { seed: 8, ..shape }, 5));
@@ -316,7 +303,7 @@ mod tests {
     /// Many traces must get deep, or what they find is shallow.
     #[test]
     fn rooms_are_filled_and_emptied_and_users_come_again() {
-        let shape = Shape { seed: 1, capacity: Some(3) };
+        let shape = Shape { seed: 1, capacity: Some(3), fence: None };
         let (mut full, mut emptied, mut again, mut at_once) = (0, 0, 0, 0);
         for number in 0..200 {
             let trace = generate(&shape, number);
@@ -334,13 +321,25 @@ mod tests {
             emptied += usize::from(shadow.rooms.iter().any(|room| room.has_emptied));
             at_once += usize::from(trace.rounds.iter().any(|round| round.len() > 1));
         }
-        assert!(full > 40 && emptied > 20 && again > 40 && at_once > 80, "{full} full, {emptied} emptied, {again} again, {at_once} at once");
+        assert!(
+            full > 40 && emptied > 20 && again > 40 && at_once > 80,
+            "{full} full, {emptied} emptied, {again} again, {at_once} at once"
+        );
+    }
+
+    #[test]
+    fn every_trace_can_be_played_with_a_fence_that_works() {
+        for number in 0..100 {
+            let trace = generate(&Shape { seed: 5, capacity: None, fence: None }, number);
+            let fence = Fence::of(&trace);
+            assert!(!trace.rounds.iter().flatten().any(|action| fence.is_mistaken_for(action)), "{trace:?}");
+        }
     }
 
     #[test]
     fn nobody_sends_over_a_connection_that_is_not_there() {
         for number in 0..100 {
-            let trace = generate(&Shape { seed: 3, capacity: None }, number);
+            let trace = generate(&Shape { seed: 3, capacity: None, fence: None }, number);
             let mut shadow = Shadow::new(trace.actors, trace.rooms.len(), None);
             for round in &trace.rounds {
                 assert!(round.iter().all(|action| shadow.is_possible(action)), "{round:?}");

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::action::{Action, Answer, Name, Observed, Packet, Trace};
+use super::fence::whole;
 use crate::conformance::session::Played;
-use crate::event::{Direction, Event, Exchange, Frame, Record};
+use crate::event::{Direction, Event, Exchange, Frame};
 use crate::verdict::Outcome;
 
 /// What a compiled trace calls its actors and names.
@@ -44,7 +45,8 @@ pub fn observe(trace: &Trace, played: &Played, ends: &[usize], table: &Table) ->
         let name = wire.get(text).and_then(|name| table.names.iter().find(|(known, _)| known == name));
         name.map_or_else(|| Name::Literal(text.to_owned()), |(_, name)| name.clone())
     };
-    let mut eye = Eye { trace, table, symbolic: &symbolic, rounds: Vec::new(), current: Gathering::new(trace), connected: vec![false; trace.actors] };
+    let mut eye =
+        Eye { trace, table, symbolic: &symbolic, rounds: Vec::new(), current: Gathering::new(trace), connected: vec![false; trace.actors] };
     for event in &played.events {
         match event {
             Event::Exchange(exchange) => eye.exchange(exchange),
@@ -59,7 +61,11 @@ pub fn observe(trace: &Trace, played: &Played, ends: &[usize], table: &Table) ->
             _ => {}
         }
     }
-    let mut history = History { cut: played.verdict.why.clone(), ..History::default() };
+    let why = match &played.verdict.failure {
+        Some(failure) => Some(failure.summary.clone()),
+        None => played.verdict.why.clone().filter(|_| played.verdict.unplayed),
+    };
+    let mut history = History { cut: why, ..History::default() };
     if eye.rounds.len() < trace.rounds.len() && !played.verdict.unplayed {
         // The step that went no further says something too: an answer that didn't come, a connection that wasn't made.
         if eye.current.is_telling {
@@ -76,19 +82,12 @@ struct Gathering {
     answers: Vec<Option<Answer>>,
     received: Vec<Vec<Packet>>,
     ended: Vec<bool>,
-    fences: Vec<usize>,
     is_telling: bool,
 }
 
 impl Gathering {
     fn new(trace: &Trace) -> Self {
-        Self {
-            answers: Vec::new(),
-            received: vec![Vec::new(); trace.actors],
-            ended: vec![false; trace.actors],
-            fences: vec![0; trace.actors],
-            is_telling: false,
-        }
+        Self { answers: Vec::new(), received: vec![Vec::new(); trace.actors], ended: vec![false; trace.actors], is_telling: false }
     }
 }
 
@@ -134,8 +133,8 @@ impl Eye<'_> {
         let json: Value = serde_json::from_str(body).unwrap_or(Value::Null);
         let res = json.get("res").and_then(Value::as_str).map(str::to_owned);
         let rooms = if is_list { self.rooms(&json) } else { None };
-        // Of a list that names all rooms of a server, what isn't the trace's is no concern of its reader.
-        let body = if rooms.is_some() { String::new() } else { body.to_owned() };
+        // Of a list that names all rooms of a server, what isn't the trace's is no concern of its reader; what it is called is.
+        let body = if rooms.is_some() { emptied(json).to_string() } else { body.to_owned() };
         Answer { status, res, rooms, body }
     }
 
@@ -158,13 +157,14 @@ impl Eye<'_> {
         };
         let payload = frame.payload.as_ref().map(whole).unwrap_or_default();
         match (frame.direction, frame.kind.as_str()) {
-            (Direction::Sent, "text") if frame.fence && payload == "{}" => self.current.fences[actor] += 1,
             (_, _) if frame.fence => {}
             (Direction::Received, "text") => {
                 let packet = packet(payload, self.symbolic);
                 self.current.received[actor].push(packet);
             }
-            (Direction::Received, "binary" | "bytes") => self.current.received[actor].push(Packet::Other(format!("{}: {payload}", frame.kind))),
+            (Direction::Received, "binary" | "bytes") => {
+                self.current.received[actor].push(Packet::Other(format!("{}: {payload}", frame.kind)))
+            }
             (Direction::Received, "end") if self.connected[actor] && !self.leaves(actor) => self.current.ended[actor] = true,
             (Direction::Here, "connect") => self.connected[actor] = true,
             (Direction::Here, "no connection") => {
@@ -184,9 +184,6 @@ impl Eye<'_> {
         let round = self.round().to_vec();
         let mut gathered = std::mem::replace(&mut self.current, Gathering::new(self.trace));
         gathered.answers.resize(round.len(), None);
-        for (received, fences) in gathered.received.iter_mut().zip(&gathered.fences) {
-            without_fences(received, *fences);
-        }
         for action in &round {
             if let Action::Close { actor } | Action::Abort { actor } = action {
                 self.connected[*actor] = false;
@@ -199,22 +196,12 @@ impl Eye<'_> {
     }
 }
 
-/// Takes the answers to the fences out: the last errors, since a fence is the last thing of a round.
-fn without_fences(received: &mut Vec<Packet>, fences: usize) {
-    for _ in 0..fences {
-        let documented = received.iter().rposition(|packet| matches!(packet, Packet::Error { text } if text == "invalid message"));
-        let Some(at) = documented.or_else(|| received.iter().rposition(|packet| matches!(packet, Packet::Error { .. }))) else {
-            return;
-        };
-        received.remove(at);
+/// The same JSON with nothing in its lists.
+fn emptied(mut json: Value) -> Value {
+    if let Value::Object(pairs) = &mut json {
+        pairs.values_mut().filter_map(Value::as_array_mut).for_each(Vec::clear);
     }
-}
-
-fn whole(record: &Record) -> &str {
-    match record {
-        Record::Whole(text) => text,
-        Record::Long { start, .. } => start,
-    }
+    json
 }
 
 /// What a text message says; whatever isn't of the documented form is `Other`.
@@ -228,7 +215,9 @@ fn packet(text: &str, symbolic: &dyn Fn(&str) -> Name) -> Packet {
         (Some("user"), Some(user), Some(room), Some(text)) => {
             Packet::User { user: symbolic(user), room: symbolic(room), activity: text.to_owned() }
         }
-        (Some("msg"), Some(user), Some(room), Some(text)) => Packet::Msg { user: symbolic(user), room: symbolic(room), text: text.to_owned() },
+        (Some("msg"), Some(user), Some(room), Some(text)) => {
+            Packet::Msg { user: symbolic(user), room: symbolic(room), text: text.to_owned() }
+        }
         (Some("error"), _, _, Some(text)) => Packet::Error { text: text.to_owned() },
         _ => other(),
     }

@@ -10,6 +10,7 @@ use super::action::Trace;
 use super::compile::{Heading, counterexample};
 use super::describe;
 use super::ending::ending;
+use super::fence::Fence;
 use super::generate::{Shape, generate};
 use super::model::Finding;
 use super::shrink::{Bounds, Shrunk, shrink};
@@ -127,10 +128,15 @@ impl<'a> Run<'a> {
             Some(Fact::Number(capacity)) => usize::try_from(*capacity).ok(),
             _ => None,
         };
+        let works = |fence: &Fence| player.session.fences().iter().any(|id| id == fence.id());
+        let fence = match Fence::ALL.into_iter().filter(works).collect::<Vec<_>>()[..] {
+            [only] => Some(only),
+            _ => None,
+        };
         Self {
             plan,
             player,
-            shape: Shape { seed: plan.seed, capacity },
+            shape: Shape { seed: plan.seed, capacity, fence },
             began: Instant::now(),
             begun: 0,
             actions: 0,
@@ -211,7 +217,7 @@ impl<'a> Run<'a> {
             actions: trial.actions,
             states: trial.reached.iter().map(|state| (*state).to_owned()).collect(),
             exercised: trial.exercised.clone(),
-            found: trial.finding.as_ref().map(found),
+            found: trial.finding.as_ref().map(|finding| found(&trace, finding)),
             cut: trial.history.cut.clone(),
         })));
         if trial.history.gone && !self.is_gone {
@@ -232,12 +238,12 @@ impl<'a> Run<'a> {
         let finding = shrunk.trial.finding.clone().unwrap_or_else(|| suspect.finding.clone());
         let digest = Sha256::digest(format!("{:?}", shrunk.trace).as_bytes());
         let id = format!("regressions.explore-{requirement}-{:02x}{:02x}", digest[0], digest[1]);
-        let heading = Heading { id: id.clone(), title: title(&finding), notes: self.notes_of(suspect, &shrunk, &finding) };
+        let heading = Heading { id: id.clone(), title: title(&shrunk.trace, &finding), notes: self.notes_of(suspect, &shrunk, &finding) };
         let ending = ending(self.player.session.findings(), &shrunk.trace, &shrunk.trial.history, &finding);
         let mut told = Counterexample {
             at_ms: self.player.session.now_ms(),
             scenario: id.clone(),
-            found: found(&finding),
+            found: found(&shrunk.trace, &finding),
             trace: suspect.number,
             rounds: shrunk.trace.rounds.iter().map(|round| describe::round(&shrunk.trace, round)).collect(),
             actions_before: suspect.trace.rounds.iter().take(suspect.finding.round + 1).map(Vec::len).sum(),
@@ -255,7 +261,7 @@ impl<'a> Run<'a> {
             let mut last = None;
             // What shows only now and then may need some plays to show.
             for _ in 0..if shrunk.failed == shrunk.played { 2 } else { 8 } {
-                let (scenario, played) = self.player.play(&compiled).await?;
+                let (scenario, played) = self.player.play(&compiled, None).await?;
                 let fails = played.verdict.requirements.values().any(|outcome| *outcome == Outcome::Fail);
                 last = Some((scenario, played));
                 if fails {
@@ -286,12 +292,10 @@ impl<'a> Run<'a> {
     }
 
     fn notes_of(&self, suspect: &Suspect, shrunk: &Shrunk, finding: &Finding) -> String {
-        let mut notes = vec![
-            format!("Found by `chatspec explore --seed {} --trace {}`.", self.plan.seed, suspect.number),
-            finding.summary.clone(),
-        ];
-        notes.extend(finding.allowed.iter().map(|allowed| format!("Allowed: {allowed}")));
-        notes.push(format!("Came: {}", finding.came));
+        let found = found(&shrunk.trace, finding);
+        let mut notes = vec![format!("Found by `chatspec explore --seed {} --trace {}`.", self.plan.seed, suspect.number), found.summary];
+        notes.extend(found.allowed.iter().map(|allowed| format!("Allowed: {allowed}")));
+        notes.push(format!("Came: {}", found.came));
         if shrunk.failed < shrunk.played {
             notes.push(format!("It showed in {} of {} replays.", shrunk.failed, shrunk.played));
         }
@@ -319,7 +323,11 @@ impl<'a> Run<'a> {
             scenario: ALL_TRACES.to_owned(),
             run: 1,
             outcome: explained,
-            requirements: requirements.iter().filter(|(_, outcome)| **outcome == Outcome::Pass).map(|(id, _)| (id.clone(), explained)).collect(),
+            requirements: requirements
+                .iter()
+                .filter(|(_, outcome)| **outcome == Outcome::Pass)
+                .map(|(id, _)| (id.clone(), explained))
+                .collect(),
             why: (self.actions == 0).then(|| self.notes.join("; ")),
             blocked_by: Vec::new(),
             failure: None,
@@ -357,19 +365,22 @@ impl<'a> Run<'a> {
     }
 }
 
-fn found(finding: &Finding) -> Found {
+/// A finding in the words of the scenario that is made of the trace.
+fn found(trace: &Trace, finding: &Finding) -> Found {
+    let words = |text: &String| describe::in_words(trace, text);
     Found {
         requirement: finding.requirement.clone(),
         round: finding.round + 1,
-        summary: finding.summary.clone(),
-        allowed: finding.allowed.clone(),
-        came: finding.came.clone(),
+        summary: words(&finding.summary),
+        allowed: finding.allowed.iter().map(words).collect(),
+        came: words(&finding.came),
     }
 }
 
 /// A title of one line, as long as one can be.
-fn title(finding: &Finding) -> String {
-    let line = finding.summary.lines().next().unwrap_or_default();
+fn title(trace: &Trace, finding: &Finding) -> String {
+    let summary = describe::in_words(trace, &finding.summary);
+    let line = summary.lines().next().unwrap_or_default();
     let short: String = line.chars().take(120).collect();
     if short.len() < line.len() { format!("{short}…") } else { short }
 }

@@ -72,7 +72,7 @@ pub async fn shrink(
         seen: HashSet::new(),
         best: (trace, again.unwrap_or_else(|| trial.clone())),
     };
-    shrinking.to_the_end().await?;
+    shrinking.exhaust().await?;
     let Shrinking { best: (trace, trial), tried, .. } = shrinking;
     let (failed, again) = replay(player, &trace, requirement).await?;
     Ok(Shrunk { trace, trial: again.unwrap_or(trial), tried, failed, played: REPLAYS })
@@ -99,7 +99,7 @@ struct Shrinking<'a> {
 }
 
 impl Shrinking<'_> {
-    async fn to_the_end(&mut self) -> Result<(), Unreadable> {
+    async fn exhaust(&mut self) -> Result<(), Unreadable> {
         loop {
             let before = complexity(&self.best.0);
             let mut passes: Vec<fn(&Trace) -> Vec<Trace>> = vec![without_rounds, fewer_actors, apart, simpler, pairs];

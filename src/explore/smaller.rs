@@ -58,7 +58,12 @@ pub fn fewer_actors(trace: &Trace) -> Vec<Trace> {
         all.push(compact(&repaired(less)));
         for other in (0..trace.actors).filter(|other| *other != actor) {
             let mut merged = trace.clone();
-            merged.rounds.iter_mut().flatten().filter(|action| action.actor() == actor && action.is_http()).for_each(|action| set_actor(action, other));
+            merged
+                .rounds
+                .iter_mut()
+                .flatten()
+                .filter(|action| action.actor() == actor && action.is_http())
+                .for_each(|action| set_actor(action, other));
             all.push(compact(&repaired(merged)));
         }
     }
@@ -247,7 +252,7 @@ mod tests {
     #[test]
     fn whatever_is_deleted_what_is_left_can_be_played() {
         for number in 0..40 {
-            let trace = generate(&Shape { seed: 11, capacity: Some(3) }, number);
+            let trace = generate(&Shape { seed: 11, capacity: Some(3), fence: None }, number);
             let smaller = [without_rounds(&trace), apart(&trace), fewer_actors(&trace), simpler(&trace)].concat();
             assert!(!smaller.is_empty());
             for less in smaller {
@@ -268,7 +273,7 @@ mod tests {
 
     #[test]
     fn what_is_simpler_is_never_more_to_read() {
-        let trace = generate(&Shape { seed: 2, capacity: None }, 3);
+        let trace = generate(&Shape { seed: 2, capacity: None, fence: None }, 3);
         let weight = complexity(&trace);
         assert!(simpler(&trace).iter().all(|other| complexity(other) < weight));
     }

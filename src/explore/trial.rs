@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::action::Trace;
 use super::compile::{Compiled, compile};
+use super::fence::{self, Fence};
 use super::model::{Finding, Model};
 use super::observe::{History, observe};
 use crate::conformance::session::{Played, Session};
@@ -60,22 +61,24 @@ impl Player {
     /// A trace of which no scenario can be made.
     pub async fn try_out(&self, trace: &Trace) -> Result<Trial, Unreadable> {
         let compiled = compile(trace);
-        let (_, played) = self.play(&compiled).await?;
+        let (_, played) = self.play(&compiled, Some(Fence::of(trace))).await?;
         let history = observe(trace, &played, &compiled.ends, &compiled.table);
         let mut model = Model::new(self.session.findings(), trace);
-        let finding = judge(&mut model, trace, &history);
+        // Where hypotheses had to be given up, the one that explains it all may have been among them.
+        let finding = judge(&mut model, trace, &history).filter(|_| !model.is_capped());
         let actions = trace.rounds.iter().take(history.rounds.len()).map(Vec::len).sum();
         Ok(Trial { history, finding, reached: model.reached().clone(), exercised: model.exercised().clone(), actions })
     }
 
-    /// Plays a compiled trace.
+    /// Plays a compiled trace, if possible with this fence.
     ///
     /// # Errors
     /// A text that is no scenario.
-    pub async fn play(&self, compiled: &Compiled) -> Result<(Scenario, Played), Unreadable> {
+    pub async fn play(&self, compiled: &Compiled, fence: Option<Fence>) -> Result<(Scenario, Played), Unreadable> {
         let scenario =
             self.protocol.generated(compiled.source(), "regressions").map_err(|wrong| Unreadable::new(&wrong, &compiled.text))?;
-        let played = self.session.play(&scenario, 1).await;
+        let mut played = self.session.play(&scenario, fence.map(Fence::id)).await;
+        fence::mark(&mut played.events);
         Ok((scenario, played))
     }
 }

@@ -241,7 +241,10 @@ impl ExploreReport {
         }
         let (style, word) = match footer.exit_code {
             0 => (GREEN, "NOTHING FOUND".to_owned()),
-            1 => (RED, format!("FOUND: {} {} violated", self.failed.len(), if self.failed.len() == 1 { "requirement" } else { "requirements" })),
+            1 => (
+                RED,
+                format!("FOUND: {} {} violated", self.failed.len(), if self.failed.len() == 1 { "requirement" } else { "requirements" }),
+            ),
             3 => (YELLOW, "INCONCLUSIVE".to_owned()),
             130 => (YELLOW, "INTERRUPTED".to_owned()),
             _ => (RED, "CHATSPEC FAILED".to_owned()),
