@@ -68,6 +68,17 @@ pub fn ending(findings: &Findings, trace: &Trace, history: &History, finding: &F
         never: finding.forbidden.iter().map(|(actor, packet)| (id.clone(), *actor, packet.clone())).collect(),
         ..Ending::default()
     };
+    // Of a packet that came too often, those that were right are taken first.
+    for (at, (actor, packet)) in finding.forbidden.iter().enumerate() {
+        let is_it = |(who, one): &&(Actor, Packet)| who == actor && one == packet;
+        if finding.forbidden[..at].iter().any(|other| is_it(&other)) {
+            continue;
+        }
+        let received = history.rounds.get(finding.round).and_then(|observed| observed.received.get(*actor));
+        let came = received.map_or(0, |received| received.iter().filter(|one| *one == packet).count());
+        let right = came.saturating_sub(finding.forbidden.iter().filter(is_it).count());
+        ending.receives.extend((0..right).map(|_| (id.clone(), *actor, Pattern::Exactly(packet.clone()))));
+    }
     if let Some((action, reply)) = &finding.answer
         && let Some(actor) = round.get(*action).map(Action::actor)
     {
