@@ -5,7 +5,7 @@ pub mod action;
 mod compile;
 mod describe;
 mod ending;
-mod generate;
+pub mod generate;
 pub mod model;
 mod observe;
 pub mod run;
