@@ -17,15 +17,7 @@ pub fn join(names: &Names, state: &State, actor: Actor, room: &Name, user: &Name
     let mut outcomes = match state.rooms.get(room) {
         None => missing(&entry, state),
         Some(place) if place.holds(connection, user) => again(&entry, state),
-        Some(_) => {
-            let (twins, mut outcomes) = entry.past_twins(state);
-            for state in twins {
-                let (moved, more) = entry.past_other_rooms(&state);
-                outcomes.extend(more);
-                outcomes.extend(moved.iter().flat_map(|start| entry.past_the_order(start)));
-            }
-            outcomes
-        }
+        Some(_) => entry.entering_existing(state),
     };
     if names.is_long(room) || names.is_long(user) {
         outcomes.extend(refused(state, actor, "JOIN-2"));
@@ -49,15 +41,16 @@ fn missing(entry: &Entry<'_>, state: &State) -> Vec<Outcome> {
     if let Some(state) = state.with(missing_room::REFUSED) {
         outcomes.extend(refused(&state, entry.actor, "READ-1"));
     }
-    if let Some(mut made) = state.with(missing_room::MADE) {
-        let mut room = Room { visited: true, ..Room::default() };
-        room.seats.insert(entry.user.clone(), Seat { places: 1, by_http: false, came: true });
-        room.members.insert((entry.connection, entry.user.clone()));
-        made.rooms.insert(entry.name.clone(), room);
-        for word in ["create", "join"] {
-            let told = Pattern::user(entry.user, entry.name, word);
-            outcomes.push(Outcome::new(made.clone(), "READ-1").due(entry.actor, told, "READ-1"));
-        }
+    // Whoever makes a room by entering it may count as its creator or not.
+    for awaits_creator in [true, false] {
+        let Some(mut made) = state.with(missing_room::MADE) else { continue };
+        made.rooms.insert(entry.name.clone(), Room { awaits_creator, ..Room::default() });
+        outcomes.extend(entry.entering_existing(&made).into_iter().map(|mut outcome| {
+            if !entry.is_in(&outcome.state) {
+                outcome.state.rooms.remove(entry.name);
+            }
+            outcome
+        }));
     }
     outcomes
 }
@@ -72,6 +65,20 @@ fn again(entry: &Entry<'_>, state: &State) -> Vec<Outcome> {
 impl Entry<'_> {
     fn room<'a>(&self, state: &'a State) -> Option<&'a Room> {
         state.rooms.get(self.name)
+    }
+
+    fn is_in(&self, state: &State) -> bool {
+        self.room(state).is_some_and(|room| room.holds(self.connection, self.user))
+    }
+
+    fn entering_existing(&self, state: &State) -> Vec<Outcome> {
+        let (states, mut outcomes) = self.past_twins(state);
+        for state in states {
+            let (starts, more) = self.past_other_rooms(&state);
+            outcomes.extend(more);
+            outcomes.extend(starts.iter().flat_map(|start| self.past_the_order(start)));
+        }
+        outcomes
     }
 
     /// The states in which the name's other connections are no obstacle, and what comes where they are (R-SAME-NAME).
@@ -95,7 +102,12 @@ impl Entry<'_> {
             match value {
                 two_rooms::ALLOWED => starts.push(Outcome::new(state, "JOIN-2")),
                 two_rooms::REFUSED => outcomes.extend(refused(&state, self.actor, "READ-1")),
-                _ => starts.extend([false, true].into_iter().flat_map(|frees| self.moved(&state, &elsewhere, frees))),
+                _ => {
+                    // Whoever is refused has not moved.
+                    let unmoved = self.past_the_order(&Outcome::new(state.clone(), "JOIN-2"));
+                    outcomes.extend(unmoved.into_iter().filter(|outcome| !self.is_in(&outcome.state)));
+                    starts.extend([false, true].into_iter().flat_map(|frees| self.moved(&state, &elsewhere, frees)));
+                }
             }
         }
         (starts, outcomes)
@@ -146,7 +158,7 @@ impl Entry<'_> {
                     continue;
                 }
                 // A seat that was taken by WebSocket alone may or may not count as the HTTP join that is asked for.
-                let unasked = seat.is_some().then(|| self.past_the_door(start, &state, creates)).unwrap_or_default();
+                let unasked = if seat.is_some() { self.past_the_door(start, &state, creates) } else { Vec::new() };
                 outcomes.extend(unasked);
                 for (value, state) in state.under(&[entry_order::OPEN, entry_order::HTTP_FIRST]) {
                     match value {

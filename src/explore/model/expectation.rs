@@ -59,6 +59,11 @@ pub fn expects(names: &Names, states: &[State], round: &[Action], number: usize)
             }
         }
     }
+    for known in states.iter().flat_map(|state| &state.owed) {
+        if !expectation.possible.contains(known) {
+            expectation.possible.push(known.clone());
+        }
+    }
     // The server may take notice of a connection that has ended at any time.
     for (state, connection) in states.iter().flat_map(|state| state.fading.iter().map(move |connection| (state, connection))) {
         for due in packet::noticed(state, *connection).into_iter().flat_map(|outcome| outcome.dues) {

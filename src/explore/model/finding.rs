@@ -75,7 +75,7 @@ impl Blame<'_> {
             round: self.search.number,
             summary,
             allowed: self.allowed(wrongs),
-            came: words::observed(self.search.round, self.search.observed),
+            came: words::observed(self.search.names, self.search.round, self.search.observed),
             answer: wrongs.iter().find_map(|wrong| match wrong {
                 Wrong::Answer { action, reply, .. } => Some((*action, reply.clone())),
                 _ => None,
@@ -261,35 +261,37 @@ impl Blame<'_> {
     }
 
     fn summary(&self, wrong: &Wrong, wrongs: &[Wrong]) -> String {
-        let deeds: Vec<String> = self.search.round.iter().map(words::action).collect();
+        let names = self.search.names;
+        let deeds: Vec<String> = self.search.round.iter().map(|action| words::action(names, action)).collect();
         let deeds = deeds.join(", at once with: ");
         match wrong {
             Wrong::Answer { action, reply, .. } => {
                 let answer = self.search.observed.answers.get(*action).and_then(Option::as_ref);
-                let asked = words::action(&self.search.round[*action]);
-                format!("{asked} and gets {}, where {} is due", words::answer(answer), words::reply(reply))
+                let asked = words::action(names, &self.search.round[*action]);
+                format!("{asked} and gets {}, where {} is due", words::answer(names, answer), words::reply(names, reply))
             }
             Wrong::Missing { to, pattern, .. } => {
                 let instead: Vec<String> =
-                    self.extras(wrongs).filter(|(who, _)| who == to).map(|(_, packet)| words::packet(packet)).collect();
+                    self.extras(wrongs).filter(|(who, _)| who == to).map(|(_, packet)| words::packet(names, packet)).collect();
                 let instead = if instead.is_empty() { String::new() } else { format!(", but {}", instead.join(" and ")) };
-                format!("{deeds}, and {} does not get {}{instead}", words::actor(*to), words::pattern(pattern))
+                format!("{deeds}, and {} does not get {}{instead}", names.actor(*to), words::pattern(names, pattern))
             }
             Wrong::Overtaken { to, packet } => {
-                let packet = self.search.received(*to).get(*packet).map(words::packet).unwrap_or_default();
-                format!("{deeds}, and {} gets {packet} after a later one of the same sender", words::actor(*to))
+                let packet = self.search.received(*to).get(*packet).map(|one| words::packet(names, one)).unwrap_or_default();
+                format!("{deeds}, and {} gets {packet} after a later one of the same sender", names.actor(*to))
             }
             Wrong::Extra { to, packet } => {
-                let packet = self.search.received(*to).get(*packet).map(words::packet).unwrap_or_default();
-                format!("{deeds}, and {} gets {packet}, for which there is no cause", words::actor(*to))
+                let packet = self.search.received(*to).get(*packet).map(|one| words::packet(names, one)).unwrap_or_default();
+                format!("{deeds}, and {} gets {packet}, for which there is no cause", names.actor(*to))
             }
-            Wrong::Ended { actor } => format!("{deeds}, and the connection of {} ends", words::actor(*actor)),
-            Wrong::Open { actor, .. } => format!("{deeds}, and {} gets neither an error nor a close", words::actor(*actor)),
+            Wrong::Ended { actor } => format!("{deeds}, and the connection of {} ends", names.actor(*actor)),
+            Wrong::Open { actor, .. } => format!("{deeds}, and {} gets neither an error nor a close", names.actor(*actor)),
         }
     }
 
     /// All that one action may come to; of several at once, what the nearest explanation asks for.
     fn allowed(&self, wrongs: &[Wrong]) -> Vec<String> {
+        let names = self.search.names;
         let mut allowed: Vec<String> = Vec::new();
         let mut tell = |text: String| {
             if allowed.len() < TOLD && !allowed.contains(&text) {
@@ -297,16 +299,16 @@ impl Blame<'_> {
             }
         };
         if let [action] = self.search.round {
-            let outcomes = |state| search::outcomes(self.search.names, state, action, self.search.number);
-            self.before.iter().take(TOLD).flat_map(outcomes).for_each(|outcome| tell(words::outcome(&outcome)));
+            let outcomes = |state| search::outcomes(names, state, action, self.search.number);
+            self.before.iter().take(TOLD).flat_map(outcomes).for_each(|outcome| tell(words::outcome(names, &outcome)));
             return allowed;
         }
         for wrong in wrongs {
             match wrong {
                 Wrong::Answer { action, reply, .. } => {
-                    tell(format!("{} and gets {}", words::action(&self.search.round[*action]), words::reply(reply)));
+                    tell(format!("{} and gets {}", words::action(names, &self.search.round[*action]), words::reply(names, reply)));
                 }
-                Wrong::Missing { to, pattern, .. } => tell(format!("{} gets {}", words::actor(*to), words::pattern(pattern))),
+                Wrong::Missing { to, pattern, .. } => tell(format!("{} gets {}", names.actor(*to), words::pattern(names, pattern))),
                 _ => {}
             }
         }

@@ -11,15 +11,25 @@ pub fn broken(answer: &Answer, findings: &Findings) -> Option<(&'static str, Str
     if answer.status == 0 || answer.status >= 500 || answer.body == UNSEEN {
         return None;
     }
+    if answer.rooms.is_some() && answer.body.is_empty() {
+        return None;
+    }
     let Ok(body) = serde_json::from_str::<Value>(&answer.body) else {
-        return answer.rooms.is_none().then(|| ("LIST-1", "the list is not JSON".to_owned()));
+        return Some(("LIST-1", "the list is not JSON".to_owned()));
     };
     let keys = named(findings, "R-LIST", &["room_list", "rooms"]);
-    let Some(entries) = keys.iter().find_map(|key| body.get(key)?.as_array()) else {
-        return Some(("LIST-1", format!("the list is no array in the field {}", keys.join(" or "))));
-    };
+    let arrays = || keys.iter().filter_map(|key| body.get(key)?.as_array());
+    // A target that was found to use both names must go on doing so.
+    let expected = if findings.held("R-LIST").is_empty() { 1 } else { keys.len() };
+    if arrays().count() < expected {
+        return Some(("LIST-1", format!("the list is no array in the field {}", keys.join(if expected > 1 { " and " } else { " or " }))));
+    }
+    // The rooms could be read, so that there is nothing wrong with the trace's own.
+    if answer.rooms.is_some() {
+        return None;
+    }
     let keys = named(findings, "R-ENTRY", &["room_name", "name"]);
-    for entry in entries {
+    for entry in arrays().flatten() {
         if !keys.iter().any(|key| entry.get(key).is_some_and(Value::is_string)) {
             return Some(("LIST-2", format!("an entry of the list has no text in the field {}", keys.join(" or "))));
         }
@@ -43,10 +53,15 @@ fn named(findings: &Findings, reading: &str, either: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reading::Held;
 
     fn check(body: &str, expected: Option<&str>) {
+        check_with(&Findings::default(), body, expected);
+    }
+
+    fn check_with(findings: &Findings, body: &str, expected: Option<&str>) {
         let answer = Answer { status: 200, body: body.to_owned(), ..Answer::default() };
-        assert_eq!(broken(&answer, &Findings::default()).map(|(proves, _)| proves), expected, "{body}");
+        assert_eq!(broken(&answer, findings).map(|(proves, _)| proves), expected, "{body}");
     }
 
     #[test]
@@ -62,5 +77,16 @@ mod tests {
         for population in ["-1", "1.5", "\"1\"", "null"] {
             check(&format!(r#"{{"rooms":[{{"name":"a","population":{population}}}]}}"#), Some("LIST-3"));
         }
+    }
+
+    #[test]
+    fn a_list_keeps_the_names_that_it_was_found_to_have() {
+        let held = |values: &[&str]| {
+            let values = values.iter().map(|value| (*value).to_owned()).collect();
+            Findings { readings: [("R-LIST".to_owned(), Held::Found { values })].into(), ..Findings::default() }
+        };
+        check_with(&held(&["rooms"]), r#"{"rooms":[]}"#, None);
+        check_with(&held(&["rooms"]), r#"{"room_list":[]}"#, Some("LIST-1"));
+        check_with(&held(&["room_list", "rooms"]), r#"{"room_list":[]}"#, Some("LIST-1"));
     }
 }

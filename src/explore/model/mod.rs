@@ -23,7 +23,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{Action, Name, Observed, Trace};
+use super::action::{Action, Actor, Name, Observed, Trace};
 use crate::reading::Findings;
 use crate::requirement::RequirementId;
 
@@ -45,12 +45,9 @@ const NEAR: usize = 64;
 /// Bytes of a name above which a server may refuse it.
 const LONG_NAME: usize = 255;
 
-/// What the model must know of a trace's names.
+/// The names of a trace, and what they are called.
 #[derive(Clone, Debug)]
-pub struct Names {
-    rooms: Vec<String>,
-    users: Vec<String>,
-}
+pub struct Names(Trace);
 
 impl Names {
     fn is_empty(name: &Name) -> bool {
@@ -59,14 +56,27 @@ impl Names {
 
     fn decoration<'a>(&'a self, name: &'a Name) -> &'a str {
         match name {
-            Name::Room(number) => self.rooms.get(*number).map_or("", String::as_str),
-            Name::User(number) => self.users.get(*number).map_or("", String::as_str),
+            Name::Room(number) => self.0.rooms.get(*number).map_or("", String::as_str),
+            Name::User(number) => self.0.users.get(*number).map_or("", String::as_str),
             Name::Literal(text) => text,
         }
     }
 
     fn is_long(&self, name: &Name) -> bool {
         self.decoration(name).len() > LONG_NAME
+    }
+
+    /// What an actor is called in a finding, which knows nothing of what a scenario calls it.
+    fn actor(&self, actor: Actor) -> String {
+        format!("actor {actor}")
+    }
+
+    fn name(&self, name: &Name) -> String {
+        match name {
+            Name::Room(number) => format!("room{number}"),
+            Name::User(number) => format!("user{number}"),
+            Name::Literal(text) => words::quoted(text),
+        }
     }
 
     /// Whether the name holds nothing but what makes it fresh.
@@ -105,7 +115,7 @@ impl Model {
     pub fn new(findings: &Findings, trace: &Trace) -> Model {
         Model {
             findings: findings.clone(),
-            names: Names { rooms: trace.rooms.clone(), users: trace.users.clone() },
+            names: Names(Trace { rounds: Vec::new(), ..trace.clone() }),
             actors: trace.actors,
             states: vec![State::new(findings, trace.actors)],
             round: 0,
@@ -122,6 +132,8 @@ impl Model {
     ///
     /// # Errors
     /// The finding, if no hypothesis explains it; the model can't go on then.
+    // A finding ends its trace, so nobody passes it on often.
+    #[expect(clippy::result_large_err)]
     pub fn observe(&mut self, round: &[Action], observed: &Observed) -> Result<(), Finding> {
         let names = self.names.clone();
         let search = Search { names: &names, number: self.round, round, observed };

@@ -175,8 +175,8 @@ fn unknown_status(state: &State, name: &Name, user: &Name, status: &str) -> Vec<
     let refused = Outcome::replied(state.clone(), Reply::OneOf(texts), proves);
     // `01` or ` 1 ` may be read as the number that it stands for.
     let meant = match status.trim().parse::<f64>() {
-        Ok(number) if number == 1.0 => enter(state, name, user),
-        Ok(number) if number == 0.0 => leave(state, name, user),
+        Ok(1.0) => enter(state, name, user),
+        Ok(0.0) => leave(state, name, user),
         _ => Vec::new(),
     };
     [vec![refused], meant].concat()

@@ -9,7 +9,7 @@ use super::{Names, entry, malformed, packet, request};
 use crate::explore::action::{Action, Actor, Observed, Packet};
 
 /// Steps after which the search for the nearest explanation takes what it has.
-const BUDGET: usize = 20_000;
+const BUDGET: usize = 4_000;
 
 /// What an action may come to.
 pub fn outcomes(names: &Names, state: &State, action: &Action, round: usize) -> Vec<Outcome> {
@@ -133,7 +133,7 @@ impl Search<'_> {
         let mut seen = HashSet::new();
         let mut ends = HashSet::new();
         let mut found = Vec::new();
-        let mut open: Vec<Explanation> = states.iter().rev().map(start).collect();
+        let mut open: Vec<Explanation> = states.iter().rev().filter_map(|state| self.start(state, true)).collect();
         while let Some(one) = open.pop() {
             if self.is_whole(&one) {
                 let finished = self.finish(one.clone());
@@ -153,8 +153,8 @@ impl Search<'_> {
     /// The explanation under which the least is wrong.
     pub fn nearest(&self, states: &[State]) -> Explanation {
         let mut seen = HashSet::new();
-        let mut kept: Vec<(Explanation, bool)> = states.iter().map(|state| (start(state), false)).collect();
-        let mut open: BinaryHeap<Reverse<(u32, usize)>> = (0..kept.len()).map(|at| Reverse((0, at))).collect();
+        let mut kept: Vec<(Explanation, bool)> = states.iter().filter_map(|state| Some((self.start(state, false)?, false))).collect();
+        let mut open: BinaryHeap<Reverse<(u32, usize)>> = kept.iter().enumerate().map(|(at, (one, _))| Reverse((one.cost, at))).collect();
         let mut best: Option<Explanation> = None;
         let mut steps = 0;
         while let Some(Reverse((_, at))) = open.pop() {
@@ -185,6 +185,22 @@ impl Search<'_> {
         best.or_else(|| kept.into_iter().next().map(|(one, _)| one)).expect("there is always a hypothesis")
     }
 
+    /// Where an explanation begins: what the server had told already, and was only on its way, comes first.
+    fn start(&self, state: &State, strict: bool) -> Option<Explanation> {
+        let mut state = state.clone();
+        let owed = std::mem::take(&mut state.owed);
+        let at = Position { state, done: 0, taken: BTreeSet::new(), may: Vec::new(), last: BTreeMap::new(), ended: BTreeSet::new() };
+        let mut start = Explanation { at, wrongs: Vec::new(), cost: 0, about: Vec::new(), proves: Vec::new() };
+        for (to, pattern) in owed {
+            let leaves = self.round.iter().any(|action| {
+                action.actor() == to && matches!(action, Action::Close { .. } | Action::Abort { .. } | Action::Connect { .. })
+            });
+            let proves = (!leaves).then_some("GONE-2");
+            self.account(&mut start, &Due { to, pattern, proves }, None);
+        }
+        (!strict || start.wrongs.is_empty()).then_some(start)
+    }
+
     fn is_whole(&self, one: &Explanation) -> bool {
         one.at.done.count_ones() as usize == self.round.len()
     }
@@ -203,9 +219,27 @@ impl Search<'_> {
         }
         for connection in &one.at.state.fading {
             let outcomes = packet::noticed(&one.at.state, *connection);
-            next.extend(outcomes.into_iter().filter_map(|outcome| self.step(one, None, outcome, strict)));
+            let postponed = outcomes.into_iter().filter_map(|outcome| self.postpone(one, outcome));
+            next.extend(postponed.filter_map(|outcome| self.step(one, None, outcome, strict)));
         }
         next
+    }
+
+    /// The server takes notice at a moment that no fence orders: some may be told before theirs and others after it, whose
+    /// packets then come in the next round. Where nobody is told in this round, it takes notice later.
+    fn postpone(&self, one: &Explanation, mut outcome: Outcome) -> Option<Outcome> {
+        let comes = |due: &Due| {
+            let received = self.received(due.to).iter().enumerate();
+            let mut free = received.filter(|(at, _)| !one.at.taken.contains(&(due.to, *at)));
+            due.proves.is_none() || free.any(|(_, packet)| due.pattern.accepts(packet))
+        };
+        let (now, later): (Vec<Due>, Vec<Due>) = outcome.dues.into_iter().partition(comes);
+        if now.is_empty() && !later.is_empty() {
+            return None;
+        }
+        outcome.dues = now;
+        outcome.state.owed.extend(later.into_iter().map(|due| (due.to, due.pattern)));
+        Some(outcome)
     }
 
     /// The explanation with one outcome more; none where it doesn't fit and has to.
@@ -294,10 +328,4 @@ impl Search<'_> {
     fn has_ended(&self, actor: Actor) -> bool {
         self.observed.ended.get(actor).copied().unwrap_or_default()
     }
-}
-
-fn start(state: &State) -> Explanation {
-    let at =
-        Position { state: state.clone(), done: 0, taken: BTreeSet::new(), may: Vec::new(), last: BTreeMap::new(), ended: BTreeSet::new() };
-    Explanation { at, wrongs: Vec::new(), cost: 0, about: Vec::new(), proves: Vec::new() }
 }

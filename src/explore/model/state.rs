@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::outcome::Pattern;
 use super::reading::{Readings, Value, population, release};
 use crate::explore::action::{Actor, Name};
 use crate::reading::{Fact, Findings};
@@ -75,6 +76,8 @@ pub struct State {
     live: Vec<Option<Connection>>,
     /// Connections that have ended, of which the server need not have taken notice yet.
     pub fading: BTreeSet<Connection>,
+    /// Packets that are on their way, about a connection of which the server took notice while a round ended.
+    pub owed: BTreeSet<(Actor, Pattern)>,
 }
 
 impl State {
@@ -86,7 +89,7 @@ impl State {
             _ => (1, usize::MAX),
         };
         let readings = Readings::new(findings);
-        Self { readings, capacity, rooms: BTreeMap::new(), live: vec![None; actors], fading: BTreeSet::new() }
+        Self { readings, capacity, rooms: BTreeMap::new(), live: vec![None; actors], fading: BTreeSet::new(), owed: BTreeSet::new() }
     }
 
     /// This state, if a value of a reading holds.

@@ -1,22 +1,11 @@
 //! Actions, answers and packets in words, for findings.
 
+use super::Names;
 use super::outcome::{Outcome, Pattern, Reply};
-use crate::explore::action::{Action, Actor, Answer, Name, Observed, Packet};
+use crate::explore::action::{Action, Answer, Name, Observed, Packet};
 
 /// Letters of a text that are shown.
 const SHOWN: usize = 80;
-
-pub fn actor(actor: Actor) -> String {
-    format!("actor {actor}")
-}
-
-pub fn name(name: &Name) -> String {
-    match name {
-        Name::Room(number) => format!("room{number}"),
-        Name::User(number) => format!("user{number}"),
-        Name::Literal(text) => quoted(text),
-    }
-}
 
 /// A text in quotes, its control characters escaped, its middle left out where it is long.
 pub fn quoted(text: &str) -> String {
@@ -30,8 +19,9 @@ pub fn quoted(text: &str) -> String {
     format!("\"{}… {} …{}\" ({letters} letters)", escape(starts), letters - SHOWN, escape(ends))
 }
 
-pub fn action(action: &Action) -> String {
-    let who = actor(action.actor());
+pub fn action(names: &Names, action: &Action) -> String {
+    let name = |name: &Name| names.name(name);
+    let who = names.actor(action.actor());
     match action {
         Action::Create { room, .. } => format!("{who} creates {}", name(room)),
         Action::HttpJoin { room, user, .. } => format!("{who} joins {} by HTTP as {}", name(room), name(user)),
@@ -50,7 +40,8 @@ pub fn action(action: &Action) -> String {
     }
 }
 
-pub fn packet(packet: &Packet) -> String {
+pub fn packet(names: &Names, packet: &Packet) -> String {
+    let name = |name: &Name| names.name(name);
     match packet {
         Packet::User { user, room, activity } => format!("`user` / {} of {} in {}", quoted(activity), name(user), name(room)),
         Packet::Msg { user, room, text } => format!("`msg` / {} of {} in {}", quoted(text), name(user), name(room)),
@@ -59,10 +50,10 @@ pub fn packet(packet: &Packet) -> String {
     }
 }
 
-pub fn pattern(pattern: &Pattern) -> String {
+pub fn pattern(names: &Names, pattern: &Pattern) -> String {
     match pattern {
-        Pattern::Exactly(one) => packet(one),
-        Pattern::Activity { user, room } => format!("`user` / \"create\" or \"join\" of {} in {}", name(user), name(room)),
+        Pattern::Exactly(one) => packet(names, one),
+        Pattern::Activity { user, room } => format!("`user` / \"create\" or \"join\" of {} in {}", names.name(user), names.name(room)),
         Pattern::Errors(texts) => format!("`error` / {}", any_of(texts)),
         Pattern::AnyError => "`error` with any text".to_owned(),
     }
@@ -72,29 +63,29 @@ fn any_of(texts: &[&str]) -> String {
     texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(" or ")
 }
 
-pub fn reply(reply: &Reply) -> String {
+pub fn reply(names: &Names, reply: &Reply) -> String {
     match reply {
         Reply::OneOf(texts) => format!("the answer {}", any_of(texts)),
         Reply::NoneOf(texts) => format!("an answer other than {}", any_of(texts)),
         Reply::List(rooms) if rooms.is_empty() => "a list without any of these rooms".to_owned(),
         Reply::List(rooms) => {
             let room = |(room, least, most): &(Name, i64, i64)| match least == most {
-                true => format!("{}: {least}", name(room)),
-                false => format!("{}: {least} to {most}", name(room)),
+                true => format!("{}: {least}", names.name(room)),
+                false => format!("{}: {least} to {most}", names.name(room)),
             };
             format!("the list {}", rooms.iter().map(room).collect::<Vec<_>>().join(", "))
         }
     }
 }
 
-pub fn answer(answer: Option<&Answer>) -> String {
+pub fn answer(names: &Names, answer: Option<&Answer>) -> String {
     let Some(answer) = answer.filter(|answer| answer.status != 0) else { return "no answer".to_owned() };
     let status = if answer.status == 200 { String::new() } else { format!(" (status {})", answer.status) };
     match (&answer.res, &answer.rooms) {
         (Some(res), _) => format!("the answer {}{status}", quoted(res)),
         (None, Some(rooms)) if rooms.is_empty() => format!("a list without any of these rooms{status}"),
         (None, Some(rooms)) => {
-            let rooms: Vec<String> = rooms.iter().map(|(room, population)| format!("{}: {population}", name(room))).collect();
+            let rooms: Vec<String> = rooms.iter().map(|(room, population)| format!("{}: {population}", names.name(room))).collect();
             format!("the list {}{status}", rooms.join(", "))
         }
         (None, None) => format!("the body {}{status}", quoted(&answer.body)),
@@ -102,11 +93,11 @@ pub fn answer(answer: Option<&Answer>) -> String {
 }
 
 /// What an outcome is, as far as somebody sees it.
-pub fn outcome(outcome: &Outcome) -> String {
-    let mut parts: Vec<String> = outcome.reply.iter().map(reply).collect();
+pub fn outcome(names: &Names, outcome: &Outcome) -> String {
+    let mut parts: Vec<String> = outcome.reply.iter().map(|one| reply(names, one)).collect();
     for due in &outcome.dues {
         let verb = if due.proves.is_some() { "gets" } else { "may get" };
-        parts.push(format!("{} {verb} {}", actor(due.to), pattern(&due.pattern)));
+        parts.push(format!("{} {verb} {}", names.actor(due.to), pattern(names, &due.pattern)));
     }
     if outcome.ends {
         parts.push("the connection ends".to_owned());
@@ -115,16 +106,16 @@ pub fn outcome(outcome: &Outcome) -> String {
 }
 
 /// What was observed in a round.
-pub fn observed(round: &[Action], observed: &Observed) -> String {
+pub fn observed(names: &Names, round: &[Action], observed: &Observed) -> String {
     let mut parts = Vec::new();
     for (at, _) in round.iter().enumerate().filter(|(_, action)| action.is_http()) {
-        parts.push(answer(observed.answers.get(at).and_then(Option::as_ref)));
+        parts.push(answer(names, observed.answers.get(at).and_then(Option::as_ref)));
     }
     for (who, packets) in observed.received.iter().enumerate() {
-        parts.extend(packets.iter().map(|one| format!("{} got {}", actor(who), packet(one))));
+        parts.extend(packets.iter().map(|one| format!("{} got {}", names.actor(who), packet(names, one))));
     }
     for (who, _) in observed.ended.iter().enumerate().filter(|(_, ended)| **ended) {
-        parts.push(format!("the connection of {} ended", actor(who)));
+        parts.push(format!("the connection of {} ended", names.actor(who)));
     }
     if parts.is_empty() { "nothing".to_owned() } else { parts.join("; ") }
 }

@@ -129,6 +129,10 @@ fn a_vanished_member_is_told_of_when_the_server_notices() {
     let told = || nothing().told(0, 1, "leave").told(2, 1, "leave");
     gone().then(&[list()], listed(&[(0, 3)])).then(&[connect(3)], told()).then(&[list()], listed(&[(0, 2)])).passes();
     gone().then(&[list()], listed(&[(0, 1)])).breaks("LIST-5");
+    // One is told before its fence, and the other after it.
+    let half = || gone().then(&[connect(3)], nothing().told(0, 1, "leave"));
+    half().then(&[list()], listed(&[(0, 2)]).told(2, 1, "leave")).passes();
+    half().then(&[list()], listed(&[(0, 2)])).breaks("GONE-2");
     usual().peopled(&[1, 2]).then(&[Action::Close { actor: 1 }], told()).then(&[list()], listed(&[(0, 2)])).passes();
     gone().then(&[connect(3)], told()).then(&[connect(1)], nothing().told(0, 1, "leave")).breaks("LEAVE-2");
 }
@@ -140,6 +144,10 @@ fn readings_of_rooms_and_names_are_followed() {
     two("refused").then(&[join_as(1, 1, 1)], nothing().told_in(1, 1, 1, "create")).breaks("READ-1");
     let moved = nothing().told(0, 1, "leave").told(1, 1, "leave").told_in(1, 1, 1, "create");
     two("moves").then(&[join_as(1, 1, 1)], moved).then(&[say(0, "a")], nothing().heard(0, 0, "a")).passes();
+    let unknown = |value| pinned(&[("R-MISSING-ROOM", value)]).then(&[connect(0)], nothing());
+    unknown("made").then(&[join(0)], nothing().told(0, 0, "create")).then(&[list()], listed(&[(0, 1)])).passes();
+    unknown("refused").then(&[join(0)], nothing()).then(&[list()], listed(&[])).passes();
+    unknown("refused").then(&[join(0)], nothing().told(0, 0, "create")).breaks("READ-1");
     let twin = |value| pinned(&[("R-SAME-NAME", value)]).peopled(&[1]).then(&[connect(2)], nothing());
     let inside = twin("both").then(&[join_as(2, 0, 1)], nothing().told(2, 1, "join")).then(&[list()], listed(&[(0, 2)]));
     inside.then(&[say(0, "a")], nothing().heard(0, 0, "a").heard(1, 0, "a").heard(2, 0, "a")).passes();
