@@ -5,7 +5,7 @@
 //!
 //! Data, with no I/O: [`requirement`], [`reading`], [`scenario`], [`matcher`], [`known`], [`verdict`], [`matrix`], [`stats`], [`ledger`],
 //! [`event`].
-//! The outside world: [`wire`]. The engines: [`conformance`], [`sensitivity`], [`load`]. Output: [`report`]. The edge: [`cli`].
+//! The outside world: [`wire`]. The engines: [`conformance`], [`sensitivity`], [`load`], [`explore`]. Output: [`report`]. The edge: [`cli`].
 //!
 //! A module uses only what stands before it in that order.
 
@@ -36,6 +36,8 @@ pub mod conformance;
 pub mod sensitivity;
 
 pub mod load;
+
+pub mod explore;
 
 pub mod report;
 

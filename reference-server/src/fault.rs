@@ -80,7 +80,9 @@ impl Fault {
         self.active.firings()
     }
 
-    pub(crate) fn active(&self) -> Active {
+    /// What deviates, for a hub without listeners.
+    #[must_use]
+    pub fn active(&self) -> Active {
         self.active.clone()
     }
 }

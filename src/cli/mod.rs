@@ -9,6 +9,7 @@ mod diff;
 mod doctor;
 mod expected;
 mod explain;
+mod explore;
 mod find_max;
 mod interrupt;
 mod lint;
@@ -66,6 +67,11 @@ enum Command {
         after_help = "Examples:\n  chatspec repro run.jsonl leave.members-are-told > repro.sh\n  HTTP=http://127.0.0.1:5000 WS=ws://127.0.0.1:2333/ bash repro.sh"
     )]
     Repro(repro::ReproArgs),
+    /// Find what no scenario thought of: random actions, held against a model of the document, failures made small
+    #[command(
+        after_help = "Examples:\n  chatspec explore --time 30s\n  chatspec explore --http http://127.0.0.1:5000 --ws ws://127.0.0.1:2333 --out found/\n  chatspec explore --http http://127.0.0.1:5000 --seed 7 --trace 12\n\nExit codes: 0 the model explains all that came, 1 it doesn't, 2 wrong usage, 3 inconclusive (nobody answers), 4 a fault of chatspec, 130 interrupted"
+    )]
+    Explore(Box<explore::ExploreArgs>),
     /// Measure the suite: play it against the reference server with each deliberate fault, and with each odd variant
     #[command(
         after_help = "Examples:\n  chatspec sensitivity\n  chatspec sensitivity ROOM-8 'late-*' --only ROOM-8\n  chatspec sensitivity variants --quiet\n\nExit codes: 0 every fault is killed, every variant passes and no scenario is needless, 1 not so, 2 wrong usage, 4 a trial went wrong itself"
@@ -177,6 +183,7 @@ async fn run(command: Command) -> Ended {
         Command::Replay(args) => replay::run(*args).await,
         Command::Report(args) => report::run(&args),
         Command::Repro(args) => repro::run(&args),
+        Command::Explore(args) => explore::run(*args).await,
         Command::Sensitivity(args) => sensitivity::run(args).await,
         Command::Compare(args) => compare::run(&args).await,
         Command::Diff(args) => diff::run(&args),

@@ -9,6 +9,7 @@ use super::outputs::{Format, OutputArgs, Outputs};
 use super::{Ended, Usage, log};
 use crate::event::{Kind, Log};
 use crate::report::cases::sensitivity;
+use crate::report::explore::ExploreReport;
 use crate::report::load::LoadReport;
 use crate::report::matrix;
 use crate::report::terminal::{Terminal, Verbosity};
@@ -88,6 +89,11 @@ fn show(log: &Log, verbosity: Verbosity, out: &mut dyn Write) -> io::Result<()> 
             let shown = trials.iter().filter(|trial| verbosity != Verbosity::Quiet || !trial.judgement.is_good());
             shown.into_iter().try_for_each(|trial| matrix::line(out, trial))?;
             matrix::summary(out, &sensitivity::summary(log, &trials))
+        }
+        Some(Kind::Explore) => {
+            let mut report = ExploreReport::new(verbosity);
+            log.replay(|event| report.event(event));
+            report.finish(out)
         }
         Some(Kind::Check) | None => {
             let mut report = Terminal::new(verbosity);

@@ -50,6 +50,11 @@ pub struct Resolved {
 
 impl TargetArgs {
     pub async fn resolve(&self, protocol: &Protocol) -> anyhow::Result<Resolved> {
+        self.resolve_with(protocol, &[]).await
+    }
+
+    /// The same; where nobody's address is given, the reference server is started with these options.
+    pub async fn resolve_with(&self, protocol: &Protocol, serving: &[&str]) -> anyhow::Result<Resolved> {
         let pins = Pins { readings: self.pinned(protocol)?, facts: self.facts(protocol)? };
         let headers = self.headers()?;
         let mut options: Vec<String> = Vec::new();
@@ -58,7 +63,7 @@ impl TargetArgs {
                 if protocol.name != REFERENCE_PROTOCOL {
                     return Err(Usage(format!("the protocol `{}` has no reference server: give --http and --ws", protocol.name)).into());
                 }
-                let server = own_server::OwnServer::start(&[], &[]).await?;
+                let server = own_server::OwnServer::start(serving, &[]).await?;
                 (server.spec(headers, vec!["the reference server, started for this run".to_owned()]), Some(server))
             }
             (http, ws) => {

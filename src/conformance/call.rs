@@ -6,9 +6,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::stage::Stage;
+use super::stage::{Records, Stage};
 use super::stop::{Stop, StopKind};
-use crate::event::{Event, Exchange, Record, millis};
+use crate::event::{Event, Exchange, millis};
 use crate::matcher::{Bindings, Difference, Mismatch, matches};
 use crate::reading::Held;
 use crate::scenario::pattern::{Pattern, glimpse, shorten};
@@ -40,7 +40,7 @@ pub async fn exchange(stage: &Stage, step: &Step, call: &Call, company: Company)
         Company::Burst => client.send_in_burst(&request, timeout).await,
     };
     let actor = stage.actors[call.actor].name.clone();
-    if stage.world.transcripts {
+    if stage.world.records != Records::None {
         stage.world.emit(Event::Exchange(Exchange {
             at_ms: stage.world.at_ms(sent),
             took_ms: millis(sent.elapsed()),
@@ -49,10 +49,10 @@ pub async fn exchange(stage: &Stage, step: &Step, call: &Call, company: Company)
             actor: actor.clone(),
             method: request.method.clone(),
             url: request.url.clone(),
-            body: request.body.as_deref().map(Record::new),
+            body: request.body.as_deref().map(|body| stage.world.record(body)),
             status: result.as_ref().ok().map(|answer| answer.status),
             headers: result.as_ref().map(|answer| answer.headers.clone()).unwrap_or_default(),
-            answer: result.as_ref().ok().map(|answer| Record::new(&answer.body)),
+            answer: result.as_ref().ok().map(|answer| stage.world.record(&answer.body)),
             failure: result.as_ref().err().map(ToString::to_string),
         }));
     }

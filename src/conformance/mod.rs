@@ -2,34 +2,33 @@
 
 mod call;
 mod fence;
+mod perform;
 mod play;
 mod probe;
 mod receive;
+pub mod session;
 mod stage;
 mod stop;
 pub mod target;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use indexmap::IndexMap;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::event::{Event, Footer, Given, Header, SuiteShown, millis};
+use crate::event::{Event, Footer, Given, Header, SuiteShown};
 use crate::known::KnownFailures;
-use crate::reading::{Findings, Holding, all_hold};
 use crate::requirement::RequirementId;
 use crate::scenario::protocol::Protocol;
-use crate::scenario::step::{Action, Claim, Request, Scenario, Turn, each_step};
+use crate::scenario::step::{Action, Claim, Request, Turn, each_step};
 use crate::verdict::{Outcome, ScenarioVerdict, Standard, Verdicts, conclude};
+use perform::{Ground, perform, unplayed};
 use probe::Probed;
-use stage::{Stage, World, base36};
-use stop::Stop;
+use stage::{Records, World};
 use target::{Presence, Target, TargetError, TargetSpec};
 
 /// How long things may take.
@@ -88,17 +87,8 @@ pub struct Plan {
 pub async fn run(plan: &Plan, interrupt: impl Future<Output = ()>, mut emit: impl FnMut(&Event)) -> Result<Verdicts, TargetError> {
     let target = Target::new(&plan.target)?;
     let (events, mut incoming) = mpsc::unbounded_channel();
-    let world = Arc::new(World {
-        protocol: plan.protocol.clone(),
-        target,
-        timing: plan.timing.clone(),
-        start: Instant::now(),
-        events,
-        transcripts: plan.transcripts,
-        nonce: base36(rand::random_range(36_u64.pow(4)..36_u64.pow(5))),
-        stages: AtomicU64::new(1),
-        tokens: AtomicU64::new(1),
-    });
+    let records = if plan.transcripts { Records::Short } else { Records::None };
+    let world = Arc::new(World::new(plan.protocol.clone(), target, plan.timing.clone(), records, events));
     emit(&Event::Started(header(plan, &world)));
     emit(&Event::Suite(Box::new(SuiteShown::new(&plan.protocol, &plan.selected))));
 
@@ -157,16 +147,6 @@ struct Run<'a> {
     world: Arc<World>,
     verdicts: Vec<ScenarioVerdict>,
     notes: Vec<String>,
-}
-
-/// What every scenario task needs beside its scenario.
-#[derive(Clone)]
-struct Ground {
-    world: Arc<World>,
-    findings: Arc<Findings>,
-    fences: Arc<Vec<String>>,
-    presence: Arc<Presence>,
-    deadline: Instant,
 }
 
 impl Run<'_> {
@@ -264,7 +244,8 @@ impl Run<'_> {
             while playing.len() < jobs.max(1)
                 && let Some((index, repetition)) = waiting.next()
             {
-                let task = scenario(ground.clone(), self.plan.protocol.clone(), index, repetition);
+                let (ground, protocol) = (ground.clone(), self.plan.protocol.clone());
+                let task = async move { perform(&ground, &protocol.scenarios[index], repetition).await.0 };
                 who.insert(playing.spawn(task).id(), (index, repetition));
             }
             let Some(finished) = playing.join_next_with_id().await else {
@@ -292,111 +273,4 @@ fn jobs_for(pace: Duration) -> usize {
     const AT_EASE: Duration = Duration::from_millis(100);
     let times = pace.as_secs_f64() / AT_EASE.as_secs_f64();
     (32.0 * times.clamp(1.0, 5.0)) as usize
-}
-
-const OUT_OF_TIME: &str = "the run's time was used up";
-
-/// A verdict on a scenario that was not played.
-fn unplayed(scenario: &Scenario, run: u32, outcome: Outcome, why: String) -> ScenarioVerdict {
-    ScenarioVerdict {
-        scenario: scenario.id.clone(),
-        run,
-        outcome,
-        requirements: scenario.proves().into_iter().map(|id| (id, outcome)).collect(),
-        blocked_by: Vec::new(),
-        failure: None,
-        notes: Vec::new(),
-        unplayed: why == OUT_OF_TIME,
-        why: Some(why),
-        duration_ms: 0.0,
-    }
-}
-
-async fn scenario(ground: Ground, protocol: Arc<Protocol>, index: usize, run: u32) -> ScenarioVerdict {
-    let scenario = &protocol.scenarios[index];
-    let began = Instant::now();
-    let absent = match scenario.listeners() {
-        (true, _) if ground.presence.http.is_err() => ground.presence.http.as_ref().err(),
-        (_, true) if ground.presence.ws.is_err() => ground.presence.ws.as_ref().err(),
-        _ => None,
-    };
-    if let Some(absence) = absent {
-        return unplayed(scenario, run, Outcome::CouldNotTest, format!("nobody answers at {absence}"));
-    }
-    match all_hold(&scenario.when, &ground.findings) {
-        Holding::Yes => {}
-        Holding::No(why) => return unplayed(scenario, run, Outcome::Skipped, why),
-        Holding::Unknown(why, blocked_by) => {
-            return ScenarioVerdict { blocked_by, ..unplayed(scenario, run, Outcome::CouldNotTest, why) };
-        }
-    }
-    if began >= ground.deadline {
-        return unplayed(scenario, run, Outcome::CouldNotTest, OUT_OF_TIME.to_owned());
-    }
-    ground.world.emit(Event::ScenarioStarted { at_ms: ground.world.now_ms(), scenario: scenario.id.clone(), run });
-    let stage = Stage::new(ground.world.clone(), ground.findings.clone(), ground.fences.clone(), &scenario.id, run);
-    let stage = match stage.set_up(scenario) {
-        Ok(stage) => stage,
-        Err(stop) => return verdict(&stage, scenario, Err(stop), began),
-    };
-    let Ok(result) = tokio::time::timeout_at(ground.deadline.into(), play::scenario(&stage, &scenario.steps)).await else {
-        return unplayed(scenario, run, Outcome::CouldNotTest, OUT_OF_TIME.to_owned());
-    };
-    stage.dismiss().await;
-    verdict(&stage, scenario, result, began)
-}
-
-/// What a scenario's steps say of the requirements that they prove.
-fn verdict(stage: &Stage, scenario: &Scenario, result: Result<(), Stop>, began: Instant) -> ScenarioVerdict {
-    let mut left: BTreeMap<RequirementId, usize> = BTreeMap::new();
-    each_step(&scenario.steps, &mut |step| {
-        if let Claim::Proves(ids) = &step.claim {
-            ids.iter().for_each(|id| *left.entry(id.clone()).or_default() += 1);
-        }
-    });
-    let proved = stage.all_proved();
-    let mut requirements = IndexMap::new();
-    let failed: HashSet<&RequirementId> = match &result {
-        Err(stop) if play::outcome_of(stop) == Outcome::Fail => stop.failure.requirements.iter().collect(),
-        _ => HashSet::new(),
-    };
-    for id in scenario.proves() {
-        let outcome = match &result {
-            _ if failed.contains(&id) => Outcome::Fail,
-            Ok(()) if proved.contains_key(&id) => Outcome::Pass,
-            // All steps that prove it are for another reading.
-            Ok(()) => Outcome::Skipped,
-            Err(stop) if play::outcome_of(stop) == Outcome::Error => Outcome::Error,
-            Err(_) if proved.get(&id) >= left.get(&id) => Outcome::Pass,
-            Err(_) => Outcome::CouldNotTest,
-        };
-        requirements.insert(id, outcome);
-    }
-    let (outcome, why, blocked_by) = match &result {
-        Ok(()) if requirements.values().all(|outcome| *outcome == Outcome::Skipped) => {
-            (Outcome::Skipped, Some("all of its proofs are for another reading".to_owned()), Vec::new())
-        }
-        Ok(()) => (Outcome::Pass, None, Vec::new()),
-        Err(stop) => match play::outcome_of(stop) {
-            outcome @ (Outcome::Fail | Outcome::Error) => (outcome, None, Vec::new()),
-            outcome => (outcome, Some(stop.failure.summary.clone()), stop.failure.requirements.clone()),
-        },
-    };
-    let failure = result.err().map(|stop| {
-        let mut failure = *stop.failure;
-        failure.ends = stage.ends();
-        failure
-    });
-    ScenarioVerdict {
-        scenario: scenario.id.clone(),
-        run: stage.run,
-        outcome,
-        requirements,
-        why,
-        blocked_by,
-        failure,
-        notes: if outcome == Outcome::Pass || outcome == Outcome::Fail { stage.notes() } else { Vec::new() },
-        unplayed: false,
-        duration_ms: millis(began.elapsed()),
-    }
 }

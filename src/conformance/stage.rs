@@ -24,7 +24,7 @@ use crate::wire::ws::{Connection, Frame as WireFrame, Observer};
 const DISMISSAL: Duration = Duration::from_millis(200);
 
 /// What all scenarios of a run share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct World {
     pub protocol: Arc<Protocol>,
     pub target: Target,
@@ -32,16 +32,49 @@ pub struct World {
     /// The start of the run, from which all times are counted.
     pub start: Instant,
     pub events: UnboundedSender<Event>,
-    /// Whether exchanges and frames are told too.
-    pub transcripts: bool,
+    /// How exchanges and frames are told.
+    pub records: Records,
     /// Fresh in each run, so that names on the wire were never used before.
     pub nonce: String,
     /// How many stages were set up.
-    pub stages: AtomicU64,
-    pub tokens: AtomicU64,
+    pub stages: Arc<AtomicU64>,
+    pub tokens: Arc<AtomicU64>,
+}
+
+/// How exchanges and frames are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Records {
+    /// Not at all.
+    None,
+    /// With long payloads cut short, for a log.
+    Short,
+    /// With every payload whole, for whoever judges by it.
+    Whole,
 }
 
 impl World {
+    /// A run that begins now, with a nonce of its own.
+    pub fn new(protocol: Arc<Protocol>, target: Target, timing: Timing, records: Records, events: UnboundedSender<Event>) -> Self {
+        Self {
+            protocol,
+            target,
+            timing,
+            start: Instant::now(),
+            events,
+            records,
+            nonce: base36(rand::random_range(36_u64.pow(4)..36_u64.pow(5))),
+            stages: Arc::new(AtomicU64::new(1)),
+            tokens: Arc::new(AtomicU64::new(1)),
+        }
+    }
+
+    pub fn record(&self, bytes: &[u8]) -> Record {
+        match self.records {
+            Records::Whole => Record::Whole(String::from_utf8_lossy(bytes).into_owned()),
+            Records::None | Records::Short => Record::new(bytes),
+        }
+    }
+
     pub fn now_ms(&self) -> f64 {
         millis(self.start.elapsed())
     }
@@ -351,7 +384,7 @@ impl Stage {
         let (world, scenario, run, actor) = (self.world.clone(), self.scenario.to_string(), self.run, actor.to_owned());
         let prefix = world.token_prefix();
         Arc::new(move |incoming| {
-            if !world.transcripts {
+            if world.records == Records::None {
                 return;
             }
             let (kind, payload) = match incoming {
@@ -363,8 +396,8 @@ impl Stage {
                 Incoming::End(_) => ("end", None),
             };
             let payload = match incoming {
-                Incoming::End(end) => Some(Record::new(end.to_string().as_bytes())),
-                _ => payload.map(Record::new),
+                Incoming::End(end) => Some(world.record(end.to_string().as_bytes())),
+                _ => payload.map(|bytes| world.record(bytes)),
             };
             world.emit(Event::Frame(Frame {
                 at_ms: world.now_ms(),
@@ -381,7 +414,7 @@ impl Stage {
 
     /// Logs something that an actor sends or that happens to it.
     pub fn log(&self, actor: &str, direction: Direction, kind: &str, payload: Option<&[u8]>) {
-        if !self.world.transcripts {
+        if self.world.records == Records::None {
             return;
         }
         self.world.emit(Event::Frame(Frame {
@@ -391,7 +424,7 @@ impl Stage {
             actor: actor.to_owned(),
             direction,
             kind: kind.to_owned(),
-            payload: payload.map(Record::new),
+            payload: payload.map(|bytes| self.world.record(bytes)),
             fence: self.in_fence,
         }));
     }

@@ -21,6 +21,8 @@ pub enum Kind {
     /// A suite held against servers of which it is known what is wrong with them.
     Sensitivity,
     Load,
+    /// Random traces, held against a model.
+    Explore,
 }
 
 impl Kind {
@@ -30,6 +32,7 @@ impl Kind {
             Kind::Check => "check",
             Kind::Sensitivity => "sensitivity",
             Kind::Load => "load",
+            Kind::Explore => "explore",
         }
     }
 }
@@ -95,6 +98,8 @@ impl Log {
         let has = |what: fn(&Event) -> bool| self.events.iter().any(what);
         if self.header.command == "load" || has(|event| matches!(event, Event::Planned(_))) {
             Some(Kind::Load)
+        } else if self.header.command == "explore" {
+            Some(Kind::Explore)
         } else if self.footer.matrix.is_some() || has(|event| matches!(event, Event::Tried(_))) {
             Some(Kind::Sensitivity)
         } else {

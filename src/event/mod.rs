@@ -1,6 +1,7 @@
 //! The event log: what a run tells to everything that shows results. One line of JSON per event, a header first and a
 //! footer last, so that a truncated log can't look complete.
 
+mod explored;
 mod load;
 mod log;
 mod schema;
@@ -18,6 +19,7 @@ use crate::reading::{Fact, Held};
 use crate::requirement::RequirementId;
 use crate::verdict::{CountsAs, KnownVerdict, Outcome, ScenarioVerdict};
 
+pub use explored::{Counterexample, Explored, Found};
 pub use load::{
     BUSY, Blame, ErrorCount, Health, HistogramError, LATE, LOOP_LAG, Measured, PhaseMeasured, PhasePlanned, Planned, Recorded, Second,
     ThresholdVerdict, Trust, VERY_LATE,
@@ -63,6 +65,10 @@ pub enum Event {
     ScenarioFinished(Box<ScenarioVerdict>),
     /// What the suite said of a server of which it is known what is wrong with it.
     Tried(Box<Trial>),
+    /// What came of a random trace.
+    Explored(Box<Explored>),
+    /// The smallest trace that shows a failure, with its scenario.
+    Counterexample(Box<Counterexample>),
     /// What a load shall be, resolved: from it and the seed follows everything that is sent.
     Planned(Box<Planned>),
     /// A second of a load.

@@ -50,7 +50,7 @@ fn texts(log: &Log) -> (String, String) {
             let summary = sensitivity::summary(log, &sensitivity::trials(log));
             ("chatspec sensitivity".to_owned(), of(word("killed", "not all killed"), summary.killed, summary.faults))
         }
-        Some(Kind::Check) | None => {
+        Some(Kind::Check | Kind::Explore) | None => {
             let passed = footer.requirements.values().filter(|outcome| **outcome == Outcome::Pass).count();
             let arising = footer.requirements.values().filter(|outcome| **outcome != Outcome::Skipped).count();
             let label = match log.header.protocol.as_str() {

@@ -55,6 +55,8 @@ impl<'a> Checked<'a> {
                 Event::Started(_)
                 | Event::ScenarioStarted { .. }
                 | Event::Step { .. }
+                | Event::Explored(_)
+                | Event::Counterexample(_)
                 | Event::Second(_)
                 | Event::Measured(_)
                 | Event::Finished(_) => {}

@@ -67,7 +67,9 @@ impl LoadReport {
             | Event::Frame(_)
             | Event::Step { .. }
             | Event::ScenarioFinished(_)
-            | Event::Tried(_) => {}
+            | Event::Tried(_)
+            | Event::Explored(_)
+            | Event::Counterexample(_) => {}
         }
     }
 

@@ -9,6 +9,8 @@ pub mod csv;
 pub mod diff;
 #[cfg(test)]
 mod example;
+pub mod explore;
+pub mod explore_progress;
 pub mod failure;
 pub mod figures;
 pub mod github;

@@ -80,6 +80,8 @@ impl Terminal {
             Event::ScenarioStarted { .. }
             | Event::Step { .. }
             | Event::Tried(_)
+            | Event::Explored(_)
+            | Event::Counterexample(_)
             | Event::Planned(_)
             | Event::Second(_)
             | Event::Measured(_) => {}

@@ -131,6 +131,21 @@ impl Protocol {
         Ok(protocol)
     }
 
+    /// A scenario that a program has made, on this protocol's declarations. It need not prove anything.
+    ///
+    /// # Errors
+    /// All that is wrong with the text.
+    pub fn generated(&self, source: Source, area: &str) -> Result<Scenario, Vec<Diagnostic>> {
+        let node = parse(&Arc::new(source)).map_err(|diagnostic| vec![*diagnostic])?;
+        let diagnostics = Diagnostics::default();
+        let scenario = decode::<ScenarioFile>(&node, &diagnostics)
+            .map(|file| Lowering { declarations: &self.declarations, diagnostics: &diagnostics }.generated(&file, area));
+        match (diagnostics.into_sorted(), scenario) {
+            (wrong, Some(scenario)) if wrong.is_empty() => Ok(scenario),
+            (wrong, _) => Err(wrong),
+        }
+    }
+
     /// Requirements that no scenario proves.
     pub fn uncovered(&self) -> Vec<&Requirement> {
         let proved: BTreeSet<RequirementId> = self.scenarios.iter().flat_map(Scenario::proves).collect();

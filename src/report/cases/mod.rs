@@ -137,7 +137,7 @@ impl Cases {
     pub fn of(log: &Log) -> Self {
         let kind = log.kind().unwrap_or(Kind::Check);
         let (mut cases, word, sentence) = match kind {
-            Kind::Check => check::cases(log),
+            Kind::Check | Kind::Explore => check::cases(log),
             Kind::Load => load::cases(log),
             Kind::Sensitivity => sensitivity::cases(log),
         };

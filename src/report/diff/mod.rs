@@ -32,6 +32,8 @@ pub enum Unfit {
     Load { name: String },
     #[error("{name} is of `sensitivity`: `diff` compares runs of `check`")]
     Sensitivity { name: String },
+    #[error("{name} is of `explore`, which plays other traces each time: `diff` compares runs of `check`")]
+    Explore { name: String },
     #[error("{name} holds no run of scenarios: `diff` compares logs that `chatspec check --json` writes")]
     Nothing { name: String },
     #[error("{name}: the run was interrupted, so what it lacks says nothing: run it to its end")]
@@ -171,6 +173,7 @@ fn run<'a>((name, log): (&str, &'a Log)) -> Result<Checked<'a>, Unfit> {
     match log.kind() {
         Some(Kind::Load) => return Err(Unfit::Load { name }),
         Some(Kind::Sensitivity) => return Err(Unfit::Sensitivity { name }),
+        Some(Kind::Explore) => return Err(Unfit::Explore { name }),
         Some(Kind::Check) | None if log.footer.interrupted => return Err(Unfit::Interrupted { name }),
         Some(Kind::Check) | None => {}
     }

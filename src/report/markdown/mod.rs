@@ -16,7 +16,7 @@ pub fn markdown(log: &Log) -> String {
     match log.kind() {
         Some(Kind::Load) => load::page(log),
         Some(Kind::Sensitivity) => sensitivity::page(log),
-        Some(Kind::Check) | None => check::page(log),
+        Some(Kind::Check | Kind::Explore) | None => check::page(log),
     }
 }
 

@@ -1,0 +1,224 @@
+//! From what a played trace told to what each of its rounds brought.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::action::{Action, Answer, Name, Observed, Packet, Trace};
+use super::fence::whole;
+use crate::conformance::session::Played;
+use crate::event::{Direction, Event, Exchange, Frame};
+use crate::verdict::Outcome;
+
+/// What a compiled trace calls its actors and names.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    actors: Vec<String>,
+    names: Vec<(String, Name)>,
+}
+
+impl Table {
+    pub fn new(actors: Vec<String>) -> Self {
+        Self { actors, names: Vec::new() }
+    }
+
+    pub fn add(&mut self, name: String, stands_for: Name) {
+        self.names.push((name, stands_for));
+    }
+}
+
+/// What a played trace brought.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// Round by round, as far as it was played.
+    pub rounds: Vec<Observed>,
+    /// Why it was not played to its end, where it wasn't.
+    pub cut: Option<String>,
+    /// The target, which had answered before, answers no more.
+    pub gone: bool,
+}
+
+/// Splits what a trace told into its rounds; `ends` are the lines of their last steps.
+pub fn observe(trace: &Trace, played: &Played, ends: &[usize], table: &Table) -> History {
+    let wire: HashMap<&str, &str> = played.names.iter().map(|(name, text)| (text.as_str(), name.as_str())).collect();
+    let symbolic = |text: &str| {
+        let name = wire.get(text).and_then(|name| table.names.iter().find(|(known, _)| known == name));
+        name.map_or_else(|| Name::Literal(text.to_owned()), |(_, name)| name.clone())
+    };
+    let mut eye =
+        Eye { trace, table, symbolic: &symbolic, rounds: Vec::new(), current: Gathering::new(trace), connected: vec![false; trace.actors] };
+    for event in &played.events {
+        match event {
+            Event::Exchange(exchange) => eye.exchange(exchange),
+            Event::Frame(frame) => eye.frame(frame),
+            Event::Step { place, outcome, .. } => {
+                let line = place.rsplit(':').nth(1).and_then(|line| line.parse::<usize>().ok());
+                let own = place.starts_with(super::compile::SOURCE);
+                if own && *outcome == Outcome::Pass && line.is_some() && line == ends.get(eye.rounds.len()).copied() {
+                    eye.end_round();
+                }
+            }
+            _ => {}
+        }
+    }
+    let why = match &played.verdict.failure {
+        Some(failure) => Some(failure.summary.clone()),
+        None => played.verdict.why.clone().filter(|_| played.verdict.unplayed),
+    };
+    let mut history = History { cut: why, ..History::default() };
+    if eye.rounds.len() < trace.rounds.len() && !played.verdict.unplayed {
+        // The step that went no further says something too: an answer that didn't come, a connection that wasn't made.
+        if eye.current.is_telling {
+            eye.end_round();
+        }
+        history.gone = played.verdict.failure.as_ref().is_some_and(|failure| failure.actual.contains("refused"));
+    }
+    history.rounds = eye.rounds;
+    history
+}
+
+/// What the events since the last round have told.
+struct Gathering {
+    answers: Vec<Option<Answer>>,
+    received: Vec<Vec<Packet>>,
+    ended: Vec<bool>,
+    is_telling: bool,
+}
+
+impl Gathering {
+    fn new(trace: &Trace) -> Self {
+        Self { answers: Vec::new(), received: vec![Vec::new(); trace.actors], ended: vec![false; trace.actors], is_telling: false }
+    }
+}
+
+struct Eye<'a> {
+    trace: &'a Trace,
+    table: &'a Table,
+    symbolic: &'a dyn Fn(&str) -> Name,
+    rounds: Vec<Observed>,
+    current: Gathering,
+    /// Who is connected as far as the trace goes.
+    connected: Vec<bool>,
+}
+
+impl Eye<'_> {
+    fn actor(&self, name: &str) -> Option<usize> {
+        self.table.actors.iter().position(|known| known == name)
+    }
+
+    fn round(&self) -> &[Action] {
+        self.trace.rounds.get(self.rounds.len()).map_or(&[], Vec::as_slice)
+    }
+
+    fn exchange(&mut self, exchange: &Exchange) {
+        let Some(actor) = self.actor(&exchange.actor) else {
+            return;
+        };
+        let round = self.trace.rounds.get(self.rounds.len()).map_or(&[][..], Vec::as_slice);
+        self.current.answers.resize(round.len(), None);
+        // An actor's requests go one after the other.
+        let asked = |index: &usize| round[*index].is_http() && round[*index].actor() == actor && self.current.answers[*index].is_none();
+        let Some(index) = (0..round.len()).find(asked) else {
+            return;
+        };
+        let answer = match (&exchange.status, &exchange.answer) {
+            (Some(status), Some(body)) => self.answer(*status, whole(body), matches!(round[index], Action::List { .. })),
+            _ => Answer { body: exchange.failure.clone().unwrap_or_default(), ..Answer::default() },
+        };
+        self.current.is_telling |= answer.status == 0;
+        self.current.answers[index] = Some(answer);
+    }
+
+    fn answer(&self, status: u16, body: &str, is_list: bool) -> Answer {
+        let json: Value = serde_json::from_str(body).unwrap_or(Value::Null);
+        let res = json.get("res").and_then(Value::as_str).map(str::to_owned);
+        let rooms = if is_list { self.rooms(&json) } else { None };
+        // Of a list that names all rooms of a server, what isn't the trace's is no concern of its reader; what it is called is.
+        let body = if rooms.is_some() { emptied(json).to_string() } else { body.to_owned() };
+        Answer { status, res, rooms, body }
+    }
+
+    /// The trace's own rooms; none where the list isn't one, or says something of them that is no population.
+    fn rooms(&self, json: &Value) -> Option<Vec<(Name, i64)>> {
+        let list = json.get("room_list").or_else(|| json.get("rooms"))?.as_array()?;
+        let mut rooms = Vec::new();
+        for entry in list {
+            let name = (self.symbolic)(entry.get("room_name").or_else(|| entry.get("name"))?.as_str()?);
+            if matches!(name, Name::Room(_)) {
+                rooms.push((name, entry.get("population")?.as_i64()?));
+            }
+        }
+        Some(rooms)
+    }
+
+    fn frame(&mut self, frame: &Frame) {
+        let Some(actor) = self.actor(&frame.actor) else {
+            return;
+        };
+        let payload = frame.payload.as_ref().map(whole).unwrap_or_default();
+        match (frame.direction, frame.kind.as_str()) {
+            (_, _) if frame.fence => {}
+            (Direction::Received, "text") => {
+                let packet = packet(payload, self.symbolic);
+                self.current.received[actor].push(packet);
+            }
+            (Direction::Received, "binary" | "bytes") => {
+                self.current.received[actor].push(Packet::Other(format!("{}: {payload}", frame.kind)))
+            }
+            (Direction::Received, "end") if self.connected[actor] && !self.leaves(actor) => self.current.ended[actor] = true,
+            (Direction::Here, "connect") => self.connected[actor] = true,
+            (Direction::Here, "no connection") => {
+                self.current.ended[actor] = true;
+                self.current.is_telling = true;
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the actor ends its connection in this round.
+    fn leaves(&self, actor: usize) -> bool {
+        self.round().iter().any(|action| matches!(action, Action::Close { actor: who } | Action::Abort { actor: who } if *who == actor))
+    }
+
+    fn end_round(&mut self) {
+        let round = self.round().to_vec();
+        let mut gathered = std::mem::replace(&mut self.current, Gathering::new(self.trace));
+        gathered.answers.resize(round.len(), None);
+        for action in &round {
+            if let Action::Close { actor } | Action::Abort { actor } = action {
+                self.connected[*actor] = false;
+            }
+        }
+        for (connected, ended) in self.connected.iter_mut().zip(&gathered.ended) {
+            *connected &= !ended;
+        }
+        self.rounds.push(Observed { answers: gathered.answers, received: gathered.received, ended: gathered.ended });
+    }
+}
+
+/// The same JSON with nothing in its lists.
+fn emptied(mut json: Value) -> Value {
+    if let Value::Object(pairs) = &mut json {
+        pairs.values_mut().filter_map(Value::as_array_mut).for_each(Vec::clear);
+    }
+    json
+}
+
+/// What a text message says; whatever isn't of the documented form is `Other`.
+fn packet(text: &str, symbolic: &dyn Fn(&str) -> Name) -> Packet {
+    let other = || Packet::Other(text.to_owned());
+    let Ok(json) = serde_json::from_str::<Value>(text) else {
+        return other();
+    };
+    let field = |name: &str| json.get("data").and_then(|data| data.get(name)).and_then(Value::as_str);
+    match (json.get("type").and_then(Value::as_str), field("user_name"), field("room_name"), field("msg")) {
+        (Some("user"), Some(user), Some(room), Some(text)) => {
+            Packet::User { user: symbolic(user), room: symbolic(room), activity: text.to_owned() }
+        }
+        (Some("msg"), Some(user), Some(room), Some(text)) => {
+            Packet::Msg { user: symbolic(user), room: symbolic(room), text: text.to_owned() }
+        }
+        (Some("error"), _, _, Some(text)) => Packet::Error { text: text.to_owned() },
+        _ => other(),
+    }
+}

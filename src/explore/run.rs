@@ -1,0 +1,404 @@
+//! A run: traces one after the other and several at once, what they show shrunk as it comes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+use tokio::task::{JoinError, JoinSet};
+
+use super::action::Trace;
+use super::compile::{Heading, counterexample};
+use super::describe;
+use super::ending::ending;
+use super::fence::Fence;
+use super::generate::{Shape, generate};
+use super::model::Finding;
+use super::shrink::{Bounds, Shrunk, shrink};
+use super::trial::{Player, Trial, Unreadable};
+use crate::conformance::session::{Session, Setting};
+use crate::conformance::target::TargetError;
+use crate::event::{Counterexample, Event, Explored, Footer, Found, Given, Header, Record, ScenarioShown, SuiteShown};
+use crate::reading::Fact;
+use crate::requirement::RequirementId;
+use crate::verdict::{Conclusion, CountsAs, Outcome, ScenarioVerdict};
+
+/// How many failing traces are shrunk at once.
+const SHRINKING: usize = 2;
+
+/// The name under which all traces together stand in the log.
+pub const ALL_TRACES: &str = "explore.traces";
+
+/// A run, ready to start.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub setting: Setting,
+    pub seed: u64,
+    pub limits: Limits,
+    /// Only the trace of this number.
+    pub only: Option<u64>,
+    /// How many traces are played at once.
+    pub at_once: usize,
+    pub shrinking: Bounds,
+    pub given: Given,
+    /// The command that repeats this run, without `--trace`.
+    pub reproduce: String,
+}
+
+/// When no further trace is begun; whichever comes first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    pub traces: Option<u64>,
+    pub actions: Option<u64>,
+    pub time: Option<Duration>,
+}
+
+/// Why a run could not be made, or not be ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ExploreError {
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    #[error("a trace failed in chatspec itself: {0}")]
+    Task(#[from] JoinError),
+}
+
+/// Explores a target. Every event goes to `emit`, the header first and the footer last. When `interrupt` comes, the run ends
+/// with what it has.
+///
+/// # Errors
+/// A target that can't even be tried, or a fault of this program; what a target does wrong is a finding.
+pub async fn run(plan: &Plan, interrupt: impl Future<Output = ()>, mut emit: impl FnMut(&Event)) -> Result<Conclusion, ExploreError> {
+    let session = Session::open(&plan.setting).await?;
+    let protocol = plan.setting.protocol.clone();
+    emit(&Event::Started(Header {
+        target: session.target().clone(),
+        nonce: session.nonce().to_owned(),
+        given: plan.given.clone(),
+        reproduce: plan.reproduce.clone(),
+        strict: true,
+        ..Header::new("explore", &protocol.name, &protocol.hash, plan.seed)
+    }));
+    emit(&session.readings());
+    let player = Player { session: session.clone(), protocol };
+    let mut run = Run::new(plan, player);
+    let mut interrupted = false;
+    if session.absences().is_empty() {
+        let playing = run.play(&mut emit);
+        tokio::pin!(playing, interrupt);
+        tokio::select! {
+            biased;
+            played = &mut playing => played?,
+            () = &mut interrupt => interrupted = true,
+        }
+    } else {
+        run.notes.extend(session.absences().into_iter().map(|absence| format!("nobody answers at {absence}")));
+    }
+    Ok(run.end(interrupted, &mut emit))
+}
+
+/// A trace that has shown something, waiting to be shrunk.
+struct Suspect {
+    number: u64,
+    trace: Trace,
+    trial: Trial,
+    finding: Finding,
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    player: Player,
+    shape: Shape,
+    began: Instant,
+    begun: u64,
+    actions: u64,
+    traces: u64,
+    exercised: BTreeMap<RequirementId, u64>,
+    /// What was found, whether shrunk yet or not.
+    found: BTreeSet<RequirementId>,
+    suspects: VecDeque<Suspect>,
+    counterexamples: Vec<(ScenarioShown, ScenarioVerdict)>,
+    notes: Vec<String>,
+    is_gone: bool,
+}
+
+impl<'a> Run<'a> {
+    fn new(plan: &'a Plan, player: Player) -> Self {
+        let capacity = match player.session.findings().facts.get("capacity") {
+            Some(Fact::Number(capacity)) => usize::try_from(*capacity).ok(),
+            _ => None,
+        };
+        let works = |fence: &Fence| player.session.fences().iter().any(|id| id == fence.id());
+        let fence = match Fence::ALL.into_iter().filter(works).collect::<Vec<_>>()[..] {
+            [only] => Some(only),
+            _ => None,
+        };
+        Self {
+            plan,
+            player,
+            shape: Shape { seed: plan.seed, capacity, fence },
+            began: Instant::now(),
+            begun: 0,
+            actions: 0,
+            traces: 0,
+            exercised: BTreeMap::new(),
+            found: BTreeSet::new(),
+            suspects: VecDeque::new(),
+            counterexamples: Vec::new(),
+            notes: Vec::new(),
+            is_gone: false,
+        }
+    }
+
+    /// The number of the next trace to play, while there is one.
+    fn next(&mut self) -> Option<u64> {
+        if let Some(only) = self.plan.only {
+            self.begun += 1;
+            return (self.begun == 1).then_some(only);
+        }
+        let limits = &self.plan.limits;
+        let is_over = limits.traces.is_some_and(|traces| self.begun >= traces)
+            || limits.actions.is_some_and(|actions| self.actions >= actions)
+            || limits.time.is_some_and(|time| self.began.elapsed() >= time);
+        if is_over || self.is_gone {
+            return None;
+        }
+        self.begun += 1;
+        Some(self.begun)
+    }
+
+    async fn play(&mut self, emit: &mut impl FnMut(&Event)) -> Result<(), ExploreError> {
+        let mut trying: JoinSet<Result<(u64, Trace, Trial), Unreadable>> = JoinSet::new();
+        let mut shrinking: JoinSet<Result<(Suspect, Shrunk), Unreadable>> = JoinSet::new();
+        loop {
+            while trying.len() < self.plan.at_once.max(1)
+                && let Some(number) = self.next()
+            {
+                let (player, shape) = (self.player.clone(), self.shape);
+                trying.spawn(async move {
+                    let trace = generate(&shape, number);
+                    let trial = player.try_out(&trace).await?;
+                    Ok((number, trace, trial))
+                });
+            }
+            while shrinking.len() < SHRINKING
+                && let Some(suspect) = self.suspects.pop_front()
+            {
+                let (player, bounds) = (self.player.clone(), self.plan.shrinking);
+                shrinking.spawn(async move {
+                    let requirement = suspect.finding.requirement.clone();
+                    let shrunk = shrink(&player, &suspect.trace, &suspect.trial, &requirement, &bounds).await?;
+                    Ok((suspect, shrunk))
+                });
+            }
+            tokio::select! {
+                Some(tried) = trying.join_next() => {
+                    let (number, trace, trial) = tried??;
+                    self.tried(number, trace, trial, emit);
+                }
+                Some(shrunk) = shrinking.join_next() => {
+                    let (suspect, shrunk) = shrunk??;
+                    self.shrunk(&suspect, shrunk, emit).await?;
+                }
+                else => return Ok(()),
+            }
+        }
+    }
+
+    fn tried(&mut self, number: u64, trace: Trace, trial: Trial, emit: &mut impl FnMut(&Event)) {
+        self.actions += trial.actions as u64;
+        self.traces += 1;
+        for (id, count) in &trial.exercised {
+            *self.exercised.entry(id.clone()).or_default() += count;
+        }
+        emit(&Event::Explored(Box::new(Explored {
+            at_ms: self.player.session.now_ms(),
+            trace: number,
+            actions: trial.actions,
+            states: trial.reached.iter().map(|state| (*state).to_owned()).collect(),
+            exercised: trial.exercised.clone(),
+            found: trial.finding.as_ref().map(|finding| found(&trace, finding)),
+            cut: trial.history.cut.clone(),
+        })));
+        if trial.history.gone && !self.is_gone {
+            self.is_gone = true;
+            let why = trial.history.cut.clone().unwrap_or_default();
+            self.notes.push(format!("the target stopped answering while trace {number} was played, so no further one was begun: {why}"));
+        }
+        if let Some(finding) = trial.finding.clone()
+            && self.found.insert(finding.requirement.clone())
+        {
+            self.suspects.push_back(Suspect { number, trace, trial, finding });
+        }
+    }
+
+    /// Makes a scenario of the smallest trace, and plays it: one that doesn't fail here proves nothing to anybody.
+    async fn shrunk(&mut self, suspect: &Suspect, shrunk: Shrunk, emit: &mut impl FnMut(&Event)) -> Result<(), ExploreError> {
+        let requirement = &suspect.finding.requirement;
+        let finding = shrunk.trial.finding.clone().unwrap_or_else(|| suspect.finding.clone());
+        let digest = Sha256::digest(format!("{:?}", shrunk.trace).as_bytes());
+        let id = format!("regressions.explore-{requirement}-{:02x}{:02x}", digest[0], digest[1]);
+        let heading = Heading { id: id.clone(), title: title(&shrunk.trace, &finding), notes: self.notes_of(suspect, &shrunk, &finding) };
+        let ending = ending(self.player.session.findings(), &shrunk.trace, &shrunk.trial.history, &finding);
+        let mut told = Counterexample {
+            at_ms: self.player.session.now_ms(),
+            scenario: id.clone(),
+            found: found(&shrunk.trace, &finding),
+            trace: suspect.number,
+            rounds: shrunk.trace.rounds.iter().map(|round| describe::round(&shrunk.trace, round)).collect(),
+            actions_before: suspect.trace.rounds.iter().take(suspect.finding.round + 1).map(Vec::len).sum(),
+            actions: shrunk.trace.actions(),
+            tried: shrunk.tried,
+            failed: shrunk.failed,
+            played: shrunk.played,
+            yaml: None,
+            why_none: None,
+        };
+        if ending.is_empty() {
+            told.why_none = Some("the language has no expectation that says what is wrong here".to_owned());
+        } else {
+            let compiled = counterexample(&shrunk.trace, &heading, &ending);
+            let mut last = None;
+            // What shows only now and then may need some plays to show.
+            for _ in 0..if shrunk.failed == shrunk.played { 2 } else { 8 } {
+                let (scenario, played) = self.player.play(&compiled, None).await?;
+                let fails = played.verdict.requirements.values().any(|outcome| *outcome == Outcome::Fail);
+                last = Some((scenario, played));
+                if fails {
+                    told.yaml = Some(compiled.text.clone());
+                    break;
+                }
+            }
+            if let Some((scenario, played)) = last {
+                played.events.into_iter().for_each(|event| emit(&shortened(event)));
+                emit(&Event::ScenarioFinished(Box::new(played.verdict.clone())));
+                if told.yaml.is_none() {
+                    let why = played.verdict.why.clone().unwrap_or_else(|| played.verdict.outcome.word().to_owned());
+                    told.why_none = Some(format!("the scenario made of it doesn't fail on this target: {why}"));
+                }
+                let shown = ScenarioShown {
+                    id: scenario.id.clone(),
+                    title: scenario.title.clone(),
+                    area: scenario.area.clone(),
+                    place: format!("{}.yaml:1:1", scenario.id),
+                    actors: scenario.actors.clone(),
+                    proves: scenario.proves(),
+                };
+                self.counterexamples.push((shown, played.verdict));
+            }
+        }
+        emit(&Event::Counterexample(Box::new(told)));
+        Ok(())
+    }
+
+    fn notes_of(&self, suspect: &Suspect, shrunk: &Shrunk, finding: &Finding) -> String {
+        let found = found(&shrunk.trace, finding);
+        let mut notes = vec![format!("Found by `chatspec explore --seed {} --trace {}`.", self.plan.seed, suspect.number), found.summary];
+        notes.extend(found.allowed.iter().map(|allowed| format!("Allowed: {allowed}")));
+        notes.push(format!("Came: {}", found.came));
+        if shrunk.failed < shrunk.played {
+            notes.push(format!("It showed in {} of {} replays.", shrunk.failed, shrunk.played));
+        }
+        notes.join("\n")
+    }
+
+    /// Draws the conclusion.
+    fn end(self, interrupted: bool, emit: &mut impl FnMut(&Event)) -> Conclusion {
+        let session = &self.player.session;
+        let conclusion = match () {
+            () if interrupted => Conclusion::Interrupted,
+            () if !self.found.is_empty() => Conclusion::Violated,
+            () if self.actions == 0 || self.is_gone => Conclusion::Inconclusive,
+            () => Conclusion::Conforms,
+        };
+        let outcome = |id: &RequirementId| if self.found.contains(id) { Outcome::Fail } else { Outcome::Pass };
+        let requirements: BTreeMap<RequirementId, Outcome> =
+            self.exercised.keys().chain(&self.found).map(|id| (id.clone(), outcome(id))).collect();
+        let counts = requirements
+            .iter()
+            .map(|(id, outcome)| (id.clone(), if *outcome == Outcome::Fail { CountsAs::Failure } else { CountsAs::Nothing }))
+            .collect();
+        let explained = if self.actions == 0 { Outcome::CouldNotTest } else { Outcome::Pass };
+        let all = ScenarioVerdict {
+            scenario: ALL_TRACES.to_owned(),
+            run: 1,
+            outcome: explained,
+            requirements: requirements
+                .iter()
+                .filter(|(_, outcome)| **outcome == Outcome::Pass)
+                .map(|(id, _)| (id.clone(), explained))
+                .collect(),
+            why: (self.actions == 0).then(|| self.notes.join("; ")),
+            blocked_by: Vec::new(),
+            failure: None,
+            notes: Vec::new(),
+            unplayed: false,
+            duration_ms: session.now_ms(),
+        };
+        let mut suite = SuiteShown::new(&self.player.protocol, &[]);
+        suite.scenarios = self.counterexamples.iter().map(|(shown, _)| shown.clone()).collect();
+        suite.scenarios.push(ScenarioShown {
+            id: ALL_TRACES.to_owned(),
+            title: format!("{} actions in {} traces, held against the model", self.actions, self.traces),
+            area: "explore".to_owned(),
+            place: String::new(),
+            actors: Vec::new(),
+            proves: all.requirements.keys().cloned().collect(),
+        });
+        let mut scenarios: BTreeMap<String, Outcome> =
+            self.counterexamples.iter().map(|(shown, verdict)| (shown.id.clone(), verdict.outcome)).collect();
+        scenarios.insert(ALL_TRACES.to_owned(), explained);
+        emit(&Event::ScenarioFinished(Box::new(all)));
+        emit(&Event::Suite(Box::new(suite)));
+        emit(&Event::Finished(Footer {
+            at_ms: session.now_ms(),
+            exit_code: conclusion.exit_code(),
+            interrupted,
+            notes: self.notes,
+            requirements,
+            counts,
+            known: Vec::new(),
+            scenarios,
+            matrix: None,
+        }));
+        conclusion
+    }
+}
+
+/// A finding in the words of the scenario that is made of the trace.
+fn found(trace: &Trace, finding: &Finding) -> Found {
+    let words = |text: &String| describe::in_words(trace, text);
+    Found {
+        requirement: finding.requirement.clone(),
+        round: finding.round + 1,
+        summary: words(&finding.summary),
+        allowed: finding.allowed.iter().map(words).collect(),
+        came: words(&finding.came),
+    }
+}
+
+/// A title of one line, as long as one can be.
+fn title(trace: &Trace, finding: &Finding) -> String {
+    let summary = describe::in_words(trace, &finding.summary);
+    let line = summary.lines().next().unwrap_or_default();
+    let short: String = line.chars().take(120).collect();
+    if short.len() < line.len() { format!("{short}…") } else { short }
+}
+
+/// An event as a log keeps it.
+fn shortened(mut event: Event) -> Event {
+    let shorten = |record: &mut Option<Record>| {
+        if let Some(Record::Whole(text)) = record {
+            *record = Some(Record::new(text.as_bytes()));
+        }
+    };
+    match &mut event {
+        Event::Exchange(exchange) => {
+            shorten(&mut exchange.body);
+            shorten(&mut exchange.answer);
+        }
+        Event::Frame(frame) => shorten(&mut frame.payload),
+        _ => {}
+    }
+    event
+}

@@ -1,0 +1,187 @@
+//! Makes a failing trace small: whatever can go without the failure going, goes.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use super::action::Trace;
+use super::smaller::{apart, compact, complexity, fewer_actors, repaired, simpler, without_rounds};
+use super::trial::{Player, Trial, Unreadable};
+use crate::requirement::RequirementId;
+
+/// How often a failure is replayed to see whether it shows each time.
+const REPLAYS: usize = 5;
+
+/// How often at most a smaller trace is played where the failure shows only now and then.
+const PATIENCE: usize = 8;
+
+/// How many smaller traces are tried at once.
+const AT_ONCE: usize = 6;
+
+/// How far shrinking may go.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub time: Duration,
+    /// How many smaller traces may be tried.
+    pub tries: usize,
+}
+
+/// The smallest trace that was found to fail.
+#[derive(Clone, Debug)]
+pub struct Shrunk {
+    pub trace: Trace,
+    /// A trial in which it failed.
+    pub trial: Trial,
+    pub tried: usize,
+    /// In how many of how many replays it failed.
+    pub failed: usize,
+    pub played: usize,
+}
+
+/// Shrinks a trace that violated a requirement in a trial.
+///
+/// # Errors
+/// A trace of which no scenario can be made.
+pub async fn shrink(
+    player: &Player,
+    trace: &Trace,
+    trial: &Trial,
+    requirement: &RequirementId,
+    bounds: &Bounds,
+) -> Result<Shrunk, Unreadable> {
+    let mut trace = trace.clone();
+    trace.rounds.truncate(trial.history.rounds.len());
+    if let Some(finding) = &trial.finding {
+        trace.rounds.truncate(finding.round + 1);
+    }
+    let deadline = Instant::now() + bounds.time;
+    let (failed, again) = replay(player, &trace, requirement).await?;
+    if failed == 0 {
+        return Ok(Shrunk { trace, trial: trial.clone(), tried: 0, failed: 0, played: REPLAYS });
+    }
+    // A failure that shows in every second replay needs a few to be missed with some certainty.
+    let patience = if failed == REPLAYS { 1 } else { (3 * REPLAYS / failed).min(PATIENCE) };
+    let mut shrinking = Shrinking {
+        player,
+        requirement,
+        deadline,
+        left: bounds.tries,
+        patience,
+        tried: 0,
+        seen: HashSet::new(),
+        best: (trace, again.unwrap_or_else(|| trial.clone())),
+    };
+    shrinking.exhaust().await?;
+    let Shrinking { best: (trace, trial), tried, .. } = shrinking;
+    let (failed, again) = replay(player, &trace, requirement).await?;
+    Ok(Shrunk { trace, trial: again.unwrap_or(trial), tried, failed, played: REPLAYS })
+}
+
+/// In how many replays it fails, and one of those.
+async fn replay(player: &Player, trace: &Trace, requirement: &RequirementId) -> Result<(usize, Option<Trial>), Unreadable> {
+    let trials = join_all((0..REPLAYS).map(|_| player.try_out(trace))).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut failing = trials.into_iter().filter(|trial| trial.shows(requirement));
+    let first = failing.next();
+    Ok((usize::from(first.is_some()) + failing.count(), first))
+}
+
+struct Shrinking<'a> {
+    player: &'a Player,
+    requirement: &'a RequirementId,
+    deadline: Instant,
+    left: usize,
+    /// How often each smaller trace is played before it is held to pass.
+    patience: usize,
+    tried: usize,
+    seen: HashSet<String>,
+    best: (Trace, Trial),
+}
+
+impl Shrinking<'_> {
+    async fn exhaust(&mut self) -> Result<(), Unreadable> {
+        loop {
+            let before = complexity(&self.best.0);
+            let mut passes: Vec<fn(&Trace) -> Vec<Trace>> = vec![without_rounds, fewer_actors, apart, simpler, pairs];
+            // Pairs are many, and worth their time only where little is left.
+            if self.best.0.rounds.len() > 12 {
+                passes.pop();
+            }
+            for pass in passes {
+                while self.step(pass).await? {}
+            }
+            let compacted = compact(&self.best.0);
+            if complexity(&compacted) < complexity(&self.best.0) {
+                self.first_failing(vec![compacted]).await?;
+            }
+            if complexity(&self.best.0) >= before || self.is_over() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.left == 0 || Instant::now() >= self.deadline
+    }
+
+    /// Tries all that a pass offers, until one fails too; whether one did.
+    async fn step(&mut self, pass: fn(&Trace) -> Vec<Trace>) -> Result<bool, Unreadable> {
+        let candidates = pass(&self.best.0);
+        self.first_failing(candidates).await
+    }
+
+    async fn first_failing(&mut self, candidates: Vec<Trace>) -> Result<bool, Unreadable> {
+        let mut fresh: Vec<Trace> = Vec::new();
+        for candidate in candidates {
+            if !candidate.rounds.is_empty() && self.seen.insert(format!("{candidate:?}")) {
+                fresh.push(candidate);
+            }
+        }
+        for batch in fresh.chunks(AT_ONCE) {
+            if self.is_over() {
+                return Ok(false);
+            }
+            let batch = &batch[..batch.len().min(self.left)];
+            self.left -= batch.len();
+            self.tried += batch.len();
+            let trials = join_all(batch.iter().map(|candidate| self.failing(candidate))).await;
+            for (candidate, trial) in batch.iter().zip(trials) {
+                if let Some(trial) = trial? {
+                    let mut kept = candidate.clone();
+                    if let Some(finding) = &trial.finding {
+                        kept.rounds.truncate(finding.round + 1);
+                    }
+                    self.best = (kept, trial);
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// A trial in which the candidate fails.
+    async fn failing(&self, candidate: &Trace) -> Result<Option<Trial>, Unreadable> {
+        for _ in 0..self.patience {
+            let trial = self.player.try_out(candidate).await?;
+            if trial.shows(self.requirement) {
+                return Ok(Some(trial));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Without two rounds that don't stand next to each other, such as an entering and a leaving.
+fn pairs(trace: &Trace) -> Vec<Trace> {
+    let count = trace.rounds.len();
+    let mut all = Vec::new();
+    for first in 0..count {
+        for second in first + 1..count {
+            let mut less = trace.clone();
+            less.rounds.remove(second);
+            less.rounds.remove(first);
+            all.push(repaired(less));
+        }
+    }
+    all
+}
