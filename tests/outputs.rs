@@ -228,7 +228,11 @@ async fn a_server_that_never_comes_up_is_an_error_in_the_files_too() {
     let (junit, log) = (folder.path("x.xml"), folder.path("x.jsonl"));
     let (code, _, err) = run(&[], &["check", "--cmd", "exit 7", "--only", "JOIN-3", "--junit", &junit, "--json", &log]).await;
     assert_eq!(code, 3, "{err}");
-    assert!(folder.text("x.xml").contains("<error message=\"INCONCLUSIVE: the server that --cmd starts"), "{}", folder.text("x.xml"));
+    assert!(
+        folder.text("x.xml").contains("<error message=\"INCONCLUSIVE: `exit 7` ended (exit status: 7) before its server answered"),
+        "{}",
+        folder.text("x.xml")
+    );
     let (code, shown, err) = run(&[], &["report", &log]).await;
     assert_eq!(code, 0, "{err}");
     assert!(shown.contains("INCONCLUSIVE"), "{shown}");

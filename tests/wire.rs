@@ -175,8 +175,8 @@ async fn no_listener_no_answer_and_no_websocket_are_three_things() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn https_and_wss_targets_work_and_an_unknown_certificate_is_refused_unless_allowed() {
-    let server = reference(Default::default()).await;
-    let mut plan = plan(&suite(), &secured(server).await, &["FLOW-JOIN", "LIST-1"]);
+    let server = secured(reference(Default::default()).await).await;
+    let mut plan = plan(&suite(), &server, &["FLOW-JOIN", "LIST-1"]);
     let (verdicts, _) = run(&plan).await;
     assert_eq!(verdicts.conclusion.exit_code(), 3, "the certificate is nobody's");
     plan.target.insecure = true;
