@@ -7,6 +7,7 @@
 //! and [`merge`] makes one run of its shards.
 
 mod alarm;
+pub mod barrier;
 mod core;
 pub mod door;
 pub mod figures;
@@ -29,3 +30,4 @@ pub mod schedule;
 pub mod search;
 mod slice;
 pub mod threshold;
+pub mod timeline;
