@@ -273,11 +273,12 @@ async fn shards_that_begin_at_a_time_need_not_know_each_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_shared_is_wrong_usage_and_says_why() {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 7] = [
         (&["--shard", "3/2"], "there is no shard 3 of 2"),
         (&["--shard", "1/50", "--clients", "40", "--rooms", "20"], "50 shards are too many for 20 rooms"),
-        (&["--shard", "1/2", "--start-at", "2001-01-01T00:00:00Z"], "this time is over"),
-        (&["--shard", "2/2", "--barrier-listen", "127.0.0.1:0"], "only the first shard listens"),
+        (&["--shard", "1/2"], "give --http and --ws"),
+        (&["--shard", "1/2", "--http", "http://127.0.0.1:9", "--start-at", "2001-01-01T00:00:00Z"], "this time is over"),
+        (&["--shard", "2/2", "--http", "http://127.0.0.1:9", "--barrier-listen", "127.0.0.1:0"], "only the first shard listens"),
         (&["--barrier", "127.0.0.1:7700"], "--shard"),
         (&["--processes", "2", "--shard", "1/2"], "cannot be used with"),
     ];
@@ -286,7 +287,7 @@ async fn what_cannot_be_shared_is_wrong_usage_and_says_why() {
         assert_eq!(code, 2, "{arguments:?}: {stdout}{stderr}");
         assert!(stderr.contains(says), "{arguments:?}: {stderr}");
     }
-    let (code, _, stderr) =
-        chatspec_off_the_runtime(&["load", "--shard", "2/2", "--barrier", "127.0.0.1:9", "--barrier-timeout", "300ms"]).await;
+    let nobody = ["--http", "http://127.0.0.1:9", "--barrier", "127.0.0.1:9", "--barrier-timeout", "300ms"];
+    let (code, _, stderr) = chatspec_off_the_runtime(&[&["load", "--shard", "2/2"], &nobody[..]].concat()).await;
     assert_eq!((code, stderr.contains("the barrier at 127.0.0.1:9 was not reached within 300ms")), (3, true), "{stderr}");
 }

@@ -93,7 +93,7 @@ impl Gate {
     async fn open(self) -> Result<Begin, BarrierError> {
         match self {
             Gate::Nothing => at_once().await,
-            Gate::Time(time) => Ok(Begin::at_time(time)),
+            Gate::Time(time) => Ok(Begin::at_time(time).await),
             Gate::Barrier { place, .. } => place.start().await,
         }
     }

@@ -228,8 +228,10 @@ impl Begin {
         Self { at, start: Start { host: host_name(), at_unix_ms, ..Start::default() } }
     }
 
-    /// At a time by this machine's clock; in the past, where the time is over.
-    pub fn at_time(time: SystemTime) -> Self {
+    /// At a time by this machine's clock, for which is waited here but for a last moment; in the past, where the time is over.
+    pub async fn at_time(time: SystemTime) -> Self {
+        let until = time.duration_since(SystemTime::now()).unwrap_or_default();
+        sleep(until.saturating_sub(LEAD)).await;
         let now = (SystemTime::now(), Instant::now());
         let at = match time.duration_since(now.0) {
             Ok(until) => now.1 + until,
