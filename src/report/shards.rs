@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(
             remarks(&shards),
             [
-                "they began within 1.50 ms of each other, by clocks that are known to within 0.25 ms",
+                "they began within 1.50 ms of each other, by clocks that are known to within 0.250 ms",
                 "shard 2/3 deviates most: its p99 is 2.00 ms, that of the others together 10.0 ms"
             ]
         );
