@@ -39,6 +39,20 @@ fn expected(log: &Log) -> i32 {
     if log.load().expect("a load's").1.health.trust == Trust::Invalid { 3 } else { 0 }
 }
 
+/// A load whose whole plan was sent: on a machine with much other work a client may come too late for its first message.
+async fn whole(arguments: &[&str], log: &Path) -> (Log, String) {
+    for _ in 0..3 {
+        let (code, stdout, stderr) = chatspec_off_the_runtime(arguments).await;
+        let log = read(log);
+        assert_eq!(code, expected(&log), "{stdout}{stderr}");
+        let (planned, measured) = log.load().expect("a load's");
+        if Some(measured.ledger.sent) == planned.messages {
+            return (log, stdout);
+        }
+    }
+    panic!("in three tries not all of the plan was sent");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn four_processes_do_together_what_one_does() {
     let server = server().await;
@@ -47,17 +61,11 @@ async fn four_processes_do_together_what_one_does() {
     let target = ["load", "--http", &server.http, "--ws", &server.ws];
     let (alone, together) = (at("alone.jsonl"), at("together.jsonl"));
 
-    let (code, stdout, stderr) =
-        chatspec_off_the_runtime(&[&target[..], &SHAPE, &["--json", alone.to_str().expect("text")]].concat()).await;
-    let alone = read(&alone);
-    assert_eq!(code, expected(&alone), "{stdout}{stderr}");
-
+    let (alone, _) = whole(&[&target[..], &SHAPE, &["--json", alone.to_str().expect("text")]].concat(), &alone).await;
     let out = at("out");
     let options = ["--processes", "4", "--json", together.to_str().expect("text"), "--out", out.to_str().expect("text")];
-    let (code, stdout, stderr) = chatspec_off_the_runtime(&[&target[..], &SHAPE, &options].concat()).await;
-    let together = read(&together);
-    assert_eq!(code, expected(&together), "{stdout}{stderr}");
-    assert_eq!(did(&together), did(&alone), "{stdout}{stderr}");
+    let (together, stdout) = whole(&[&target[..], &SHAPE, &options].concat(), &together).await;
+    assert_eq!(did(&together), did(&alone), "{stdout}");
 
     let (planned, measured) = together.load().expect("a load's");
     assert_eq!((measured.ledger.sent, measured.ledger.is_clean()), (planned.messages.expect("an open load"), true));
