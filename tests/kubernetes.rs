@@ -1,0 +1,246 @@
+//! What `chatspec kubernetes` prints: held against Kubernetes' own types, against `chatspec load`, and against itself.
+
+mod support;
+
+use chatspec::load::profile::Profile;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use support::{chatspec, stderr, stdout};
+
+const TARGET: [&str; 6] =
+    ["--image", "registry.example/chatspec:1", "--http", "http://chat.example:5000", "--ws", "ws://chat.example:2333"];
+
+/// What is printed for these arguments, behind a target and four shards.
+fn printed(more: &[&str]) -> String {
+    let output = chatspec(&[&["kubernetes", "--shards", "4"], &TARGET[..], more].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    stdout(&output)
+}
+
+fn documents(text: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// The document of a kind; the first, where there are several.
+fn of_kind<'a>(documents: &'a [Value], kind: &str) -> &'a Value {
+    documents.iter().find(|document| document["kind"] == kind).unwrap_or_else(|| panic!("no {kind}"))
+}
+
+/// With all that can be asked for.
+const EVERYTHING: [&str; 27] = [
+    "steady-chat",
+    "--name",
+    "evening",
+    "--namespace",
+    "load-tests",
+    "--storage",
+    "20Gi",
+    "--storage-class",
+    "shared",
+    "--image-pull-secret",
+    "registry",
+    "--cpu",
+    "2",
+    "--memory",
+    "1GiB",
+    "--barrier-timeout",
+    "20m",
+    "--header",
+    "Authorization: Bearer s3cret",
+    "--header-env",
+    "X-Token:TOKEN",
+    "--reading",
+    "R-PARAMS=get-query",
+    "--capacity",
+    "50",
+    "--insecure",
+    "--poisson",
+];
+
+/// Through the type that the API's published description gives, and back: a field that there is none of would be missing, one of another type
+/// an error, and one that has to be there and isn't would be added.
+fn through<T: DeserializeOwned + Serialize>(document: &Value) -> Value {
+    let typed: T = serde_json::from_value(document.clone()).unwrap_or_else(|error| panic!("{error}: {document:#}"));
+    serde_json::to_value(typed).expect("what was read can be written")
+}
+
+#[test]
+fn kubernetes_knows_every_field_of_the_manifests() {
+    let claimed = ["steady-chat", "--volume-claim", "results"];
+    let mut kinds = Vec::new();
+    for arguments in [&["steady-chat"][..], &claimed, &EVERYTHING] {
+        for document in documents(&printed(arguments)) {
+            let kind = document["kind"].as_str().expect("a kind");
+            let (known, version) = match kind {
+                "ConfigMap" => (through::<ConfigMap>(&document), "v1"),
+                "Service" => (through::<Service>(&document), "v1"),
+                "PersistentVolumeClaim" => (through::<PersistentVolumeClaim>(&document), "v1"),
+                "Job" => (through::<Job>(&document), "batch/v1"),
+                other => panic!("there is a {other}"),
+            };
+            assert_eq!(known, document, "a {kind}");
+            assert_eq!(document["apiVersion"], version);
+            kinds.push(kind.to_owned());
+        }
+    }
+    let expected = "ConfigMap Service Job ConfigMap Service Job Job ConfigMap Service PersistentVolumeClaim Job Job";
+    assert_eq!(kinds.join(" "), expected);
+}
+
+#[test]
+fn a_manifest_reads_so() {
+    let text = printed(&["--clients", "400", "--rooms", "20", "--seed", "7"]);
+    insta::with_settings!({filters => vec![(env!("CARGO_PKG_VERSION"), "VERSION")]}, { insta::assert_snapshot!(text) });
+}
+
+/// The words that the first container of a Job is started with in a pod of this index, as Kubernetes puts values into them.
+fn started_with(job: &Value, index: &str) -> Vec<String> {
+    let words = job["spec"]["template"]["spec"]["containers"][0]["args"].as_array().expect("arguments");
+    let expanded = |word: &str| {
+        let halves: Vec<String> = word.split("$$").map(|part| part.replace("$(JOB_COMPLETION_INDEX)", index)).collect();
+        halves.join("$")
+    };
+    std::iter::once("chatspec".to_owned()).chain(words.iter().map(|word| expanded(word.as_str().expect("a word")))).collect()
+}
+
+#[test]
+fn every_container_is_started_with_what_chatspec_takes() {
+    for arguments in [&["big-room", "--rooms", "9", "--http", "http://chat.example/$(HOME)/$x"][..], &EVERYTHING] {
+        let arguments: Vec<&str> = arguments.to_vec();
+        let given: Vec<&str> = if arguments.contains(&"--http") {
+            [&["kubernetes", "--shards", "4", "--image", "i"], &arguments[..]].concat()
+        } else {
+            [&["kubernetes", "--shards", "4"], &TARGET[..], &arguments].concat()
+        };
+        let output = chatspec(&given);
+        for job in documents(&stdout(&output)).iter().filter(|document| document["kind"] == "Job") {
+            let words = started_with(job, "3");
+            let matches = chatspec::cli::command().try_get_matches_from(&words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+            let Some(("load", load)) = matches.subcommand() else { continue };
+            if let Some(http) = arguments.iter().find(|word| word.contains("$x")) {
+                assert_eq!(load.get_one::<String>("http").map(String::as_str), Some(*http), "no value is put into what a user wrote");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_shards_play_the_plan_that_was_asked_for() {
+    let overrides =
+        ["churn", "--clients", "300", "--poisson", "--size", "64..4KiB", "--phase", "steady=evening:30s", "--threshold", "lost == 0"];
+    let printed = printed(&overrides);
+    let config = of_kind(&documents(&printed), "ConfigMap").clone();
+    let (file, text) = config["data"].as_object().and_then(|data| data.iter().next()).expect("a profile");
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join(file);
+    std::fs::write(&path, text.as_str().expect("a text")).expect("the folder is new");
+    let profile = Profile::from_file(&path).expect("a profile without mistakes");
+    assert_eq!(profile.name, "churn", "reports call it as its author does");
+    assert!(profile.seed.is_some(), "all shards have one seed");
+
+    // `load` itself says of which plan it is.
+    let log = dir.path().join("log.jsonl");
+    let log = log.to_str().expect("UTF-8");
+    let run = |arguments: &[&str]| {
+        chatspec(&[&["load"], arguments, &["--json", log, "--http", "http://127.0.0.1:1", "--ws", "ws://127.0.0.1:1"]].concat());
+    };
+    let _ = run;
+    let direct = Profile::named("churn").expect("it is carried").hash();
+    assert_ne!(profile.hash(), direct, "the options changed it");
+    assert_eq!(Profile::from_file(&path).expect("again").hash(), profile.hash());
+}
+
+#[test]
+fn what_refers_to_something_refers_to_what_is_there() {
+    let all = documents(&printed(&EVERYTHING));
+    let job = of_kind(&all, "Job");
+    let (spec, pod) = (&job["spec"], &job["spec"]["template"]["spec"]);
+    let container = &pod["containers"][0];
+    assert_eq!((&spec["completions"], &spec["parallelism"], &spec["completionMode"]), (&json!(4), &json!(4), &json!("Indexed")));
+
+    let service = of_kind(&all, "Service");
+    assert_eq!(service["metadata"]["name"], pod["subdomain"]);
+    assert_eq!(service["spec"]["selector"]["batch.kubernetes.io/job-name"], job["metadata"]["name"]);
+    let words = started_with(job, "0");
+    let after = |option: &str| &words[words.iter().position(|word| word == option).unwrap_or_else(|| panic!("no {option}")) + 1];
+    let port = &container["ports"][0]["containerPort"];
+    assert_eq!(*after("--barrier"), format!("evening-0.evening:{port}"));
+    assert_eq!(*after("--barrier-listen"), format!("0.0.0.0:{port}"));
+    assert_eq!(service["spec"]["ports"][0]["port"], *port);
+    assert_eq!(service["spec"]["ports"][0]["targetPort"], container["ports"][0]["name"]);
+    assert_eq!(*after("--shard"), "@JOB_COMPLETION_INDEX/4");
+    assert_eq!(*after("--threads"), "2");
+    assert_eq!(container["resources"], json!({"requests": {"cpu": "2", "memory": "1024Mi"}, "limits": {"cpu": "2", "memory": "1024Mi"}}));
+
+    for document in &all {
+        assert_eq!(document["metadata"]["namespace"], "load-tests", "{}", document["kind"]);
+    }
+    for job in all.iter().filter(|document| document["kind"] == "Job") {
+        let pod = &job["spec"]["template"]["spec"];
+        let volumes: Vec<&Value> = pod["volumes"].as_array().expect("volumes").iter().map(|volume| &volume["name"]).collect();
+        let mounts: Vec<&Value> =
+            pod["containers"][0]["volumeMounts"].as_array().expect("mounts").iter().map(|mount| &mount["name"]).collect();
+        assert_eq!(volumes, mounts);
+        for volume in pod["volumes"].as_array().expect("volumes") {
+            let (kind, name) = match &volume["configMap"] {
+                Value::Null => ("PersistentVolumeClaim", &volume["persistentVolumeClaim"]["claimName"]),
+                config => ("ConfigMap", &config["name"]),
+            };
+            assert_eq!(of_kind(&all, kind)["metadata"]["name"], *name);
+        }
+    }
+}
+
+#[test]
+fn a_secret_is_in_no_manifest() {
+    let text = printed(&EVERYTHING);
+    assert!(!text.contains("s3cret"), "{text}");
+    let all = documents(&text);
+    let container = &of_kind(&all, "Job")["spec"]["template"]["spec"]["containers"][0];
+    let from = |key: &str| json!({"name": key, "valueFrom": {"secretKeyRef": {"name": "evening-headers", "key": key}}});
+    assert_eq!(container["env"], json!([from("HEADER_AUTHORIZATION"), from("TOKEN")]));
+    let words = started_with(of_kind(&all, "Job"), "0");
+    for header in ["Authorization:HEADER_AUTHORIZATION", "X-Token:TOKEN"] {
+        assert!(words.windows(2).any(|pair| pair == ["--header-env", header]), "{words:?}");
+    }
+    let command = "create secret generic evening-headers --from-literal=HEADER_AUTHORIZATION=… --from-literal=TOKEN=…";
+    assert!(text.contains(command), "{text}");
+}
+
+#[test]
+fn what_cannot_work_is_refused_and_what_is_doubtful_is_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let wrong = dir.path().join("wrong.yaml");
+    std::fs::write(&wrong, "title: A load\nrooms: {count: 5}\n").expect("the folder is new");
+    let wrong = wrong.to_str().expect("UTF-8");
+    let mut told = String::new();
+    let cases: [(&[&str], i32); 13] = [
+        (&["--shards", "51", "steady-chat"], 2),
+        (&["--shards", "2", "big-room"], 2),
+        (&["--shards", "4", wrong], 2),
+        (&["--shards", "4", "--name", "Upper_Case"], 2),
+        (&["--shards", "4", "--volume-claim", "no claim"], 2),
+        (&["--shards", "4", "--storage", "10GB"], 2),
+        (&["--shards", "4", "--http", "http://127.0.0.1:5000"], 2),
+        (&["--shards", "4", "--clients", "300000", "--rooms", "1000"], 2),
+        (&["--shards", "4", "--clients", "100", "--rooms", "5", "--capacity", "10"], 2),
+        (&["--shards", "4", "--header-env", "A:T", "--header-env", "B:T"], 2),
+        (&["--shards", "4", "--header-env", "A:1x"], 2),
+        (&["--shards", "4", "--clients", "100000", "--rooms", "1000", "--memory", "128MiB"], 0),
+        (&["--shards", "4", "--clients", "4000", "--rooms", "200", "--rate", "40000/s", "--cpu", "1"], 0),
+    ];
+    for (arguments, code) in cases {
+        let target: &[&str] = if arguments.contains(&"--http") { &["--image", "i"] } else { &TARGET };
+        let output = chatspec(&[&["kubernetes"], target, arguments].concat());
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
+        told.push_str(&stderr(&output).replace(wrong, "wrong.yaml"));
+    }
+    let output = chatspec(&["kubernetes", "--shards", "4", "--image", "i"]);
+    told.push_str(&stderr(&output));
+    insta::assert_snapshot!(told);
+    // A mistake in a profile is told as `load` tells it.
+    assert!(stderr(&chatspec(&["kubernetes", "--shards", "4", "--image", "i", wrong])) == stderr(&chatspec(&["load", wrong])));
+}
