@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::shell::quote;
-use super::{HeaderFrom, Spread, lasting, mebibytes};
+use super::{HeaderFrom, Spread, mebibytes};
 use crate::report::figures::plural;
 
 /// The oldest version of Kubernetes that takes the manifests: the first with a stable `backoffLimitPerIndex`.
@@ -310,7 +310,7 @@ impl Kubernetes {
                 lines.push(format!("The pages are in the folder {name}-merged of the volume of {claim}."));
             }
         }
-        let kept = lasting(KEPT);
+        let kept = plural(KEPT.as_secs() / 3600, "hour", "hours");
         lines.extend(["".into(), format!("Clean up; the Job and its pods, with their logs, go by themselves after {kept}:")]);
         lines.push("  kubectl delete -f load.yaml".into());
         if !self.spread.headers.is_empty() {

@@ -16,7 +16,7 @@ pub const BUSY: f64 = 0.5;
 /// Memory beyond what the run should need, for what else a control group counts.
 const MEMORY_MARGIN: f64 = 1.25;
 
-/// Memory is asked for in steps of this.
+/// Memory is asked for in steps of this, and never less than four of them.
 const MEMORY_STEP: u64 = 64 * 1024 * 1024;
 
 /// What the shard that has most needs.
@@ -73,7 +73,7 @@ impl Sizing {
             rooms,
             traffic,
             cores,
-            memory: memory.next_multiple_of(MEMORY_STEP),
+            memory: memory.next_multiple_of(MEMORY_STEP).max(4 * MEMORY_STEP),
             descriptors: amount(Resource::Descriptors),
             ports: amount(Resource::Ports),
         }
