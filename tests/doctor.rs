@@ -36,6 +36,7 @@ fn source_addresses_share_the_clients() {
     };
     assert_eq!(needed(&[]), "20,064");
     assert_eq!(needed(&["--source", "127.0.0.1", "--source", "127.0.0.2"]), "10,064");
+    assert_eq!(needed(&["--source", "127.0.0.1-127.0.0.4,127.0.0.9"]), "4,064");
 }
 
 #[test]
@@ -46,7 +47,7 @@ fn what_cannot_be_is_wrong_usage_and_says_what_is_wrong() {
         (&["--source", "192.0.2.1"], "nothing can be sent from 192.0.2.1 here"),
         (&["--source", "127.0.0.1", "--source", "127.0.0.1"], "127.0.0.1 is given twice"),
         (&["--clients", "0"], "0 is not in 1.."),
-        (&["--source", "home"], "invalid IP address"),
+        (&["--source", "home"], "`home` is no IP address"),
     ];
     for (arguments, says) in cases {
         let output = chatspec(&[&["doctor"], arguments].concat());

@@ -231,29 +231,6 @@ async fn nobody_there_is_inconclusive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn shards_of_a_plan_make_the_whole() {
-    let server = reference(places(None)).await;
-    let dir = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| dir.path().join(name).to_str().expect("text").to_owned();
-    let shape = ["--clients", "40", "--rooms", "4", "--rate", "200/s", "--phase", "steady:1s", "--seed", "5", "--threads", "1"];
-    let mut sent = 0;
-    for (shard, name) in [("1/2", "a.jsonl"), ("2/2", "b.jsonl")] {
-        let file = path(name);
-        let arguments = [&["load", "--http", &server.http, "--ws", &server.ws, "--shard", shard, "--json", &file], &shape[..]].concat();
-        let (code, stdout, stderr) = chatspec_off_the_runtime(&arguments).await;
-        let log = read(&file);
-        assert_eq!(code, expected(0, &log), "{stdout}{stderr}");
-        sent += log.load().expect("a load's").1.ledger.sent;
-    }
-    let (code, stdout, stderr) =
-        chatspec_off_the_runtime(&["merge", &path("a.jsonl"), &path("b.jsonl"), "--out", &path("whole.jsonl")]).await;
-    let whole = read(&path("whole.jsonl"));
-    assert_eq!(code, expected(0, &whole), "{stdout}{stderr}");
-    let (planned, measured) = whole.load().expect("a load's");
-    assert_eq!((Some(measured.ledger.sent), measured.ledger.sent), (planned.messages, sent));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn all_formats_are_written_and_a_wrong_path_is_told_before_the_run() {
     let dir = tempfile::tempdir().expect("a folder");
     let out = dir.path().join("run");

@@ -1,21 +1,28 @@
 //! Logs of loads, compared and merged as their users do it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use chatspec::event::{
     Blame, ErrorCount, Event, Footer, Given, Header, Health, LOG_VERSION, Log, Measured, PhaseMeasured, PhasePlanned, Planned, Recorded,
-    Second, TargetShown, ThresholdVerdict, Trust,
+    Second, Start, TargetShown, ThresholdVerdict, Trust,
 };
 use chatspec::ledger::{Account, Witness, Wrong};
-use chatspec::load::merge::merge;
+use chatspec::load::merge::{MergeError, Part};
 use chatspec::report::jsonl::JsonLines;
 use chatspec::stats::{Clock, Histograms, Key, Metric, durations, encoding, record};
 use proptest::prelude::*;
 
+/// A profile with the threshold that the loads here are held against.
+const RESOLVED: &str = "title: p\nrooms: {count: 4, size: 10}\nmessages: {rate: 10/s}\nphases:\n  - {phase: steady, duration: 10s}\nthresholds:\n  - deliver.rate >= 100/s\n";
+
 /// A load of ten seconds, of which a shard has some rooms.
 struct Load {
+    version: &'static str,
+    /// When it began, in milliseconds.
+    began: f64,
     hash: &'static str,
     seed: u64,
     shard: Option<String>,
@@ -30,7 +37,18 @@ struct Load {
 impl Default for Load {
     fn default() -> Self {
         let deliveries = (0..1000).map(|number| (true, number % 10, 20_000 + 100 * u64::from(number))).collect();
-        Self { hash: "one", seed: 1, shard: None, threads: 1, deliveries, lost: 0, trust: Trust::Trusted, interrupted: false }
+        Self {
+            version: "0.1.0",
+            began: 0.0,
+            hash: "one",
+            seed: 1,
+            shard: None,
+            threads: 1,
+            deliveries,
+            lost: 0,
+            trust: Trust::Trusted,
+            interrupted: false,
+        }
     }
 }
 
@@ -55,7 +73,7 @@ impl Load {
         let planned = Planned {
             profile: "p".into(),
             hash: self.hash.into(),
-            resolved: "title: p\n".into(),
+            resolved: RESOLVED.into(),
             clients: 40,
             rooms: 4,
             largest: 10,
@@ -143,10 +161,12 @@ impl Load {
             errors: vec![error],
             health,
             thresholds: vec![threshold],
+            start: Some(Start { host: "node".into(), at_unix_ms: 1e12 + self.began, ..Start::default() }),
+            shards: Vec::new(),
         };
         let header = Header {
             log_version: LOG_VERSION,
-            version: "0.1.0".into(),
+            version: self.version.into(),
             command: "load".into(),
             target: TargetShown::default(),
             protocol: "chatroom".into(),
@@ -287,8 +307,17 @@ fn a_run_whose_generator_gave_out_is_no_evidence() {
     assert!(said.contains("its generator couldn't keep up") && !said.contains("lost deliveries"), "{said}");
 }
 
-fn shards(loads: &[Load]) -> Vec<(String, Log)> {
-    loads.iter().enumerate().map(|(index, load)| (format!("{index}.jsonl"), load.log())).collect()
+fn shards(loads: &[Load]) -> Vec<Part> {
+    let part = |(index, load): (usize, &Load)| {
+        let mut events = Vec::new();
+        load.log().replay(|event| events.push(event.clone()));
+        Part { name: format!("{index}.jsonl"), events }
+    };
+    loads.iter().enumerate().map(part).collect()
+}
+
+fn merge(parts: &[Part]) -> Result<Log, MergeError> {
+    chatspec::load::merge::merge(parts, &BTreeMap::new())
 }
 
 fn cut(deliveries: &[(bool, u32, u64)], of: usize, lost: u64) -> Vec<Load> {
@@ -358,15 +387,14 @@ fn shards_that_are_no_whole_are_refused() {
         merge(&shards(&loads)).expect_err("they are no whole").to_string()
     };
     let messages = [
-        refused(&|loads| drop(loads.remove(1))),
         refused(&|loads| loads[1].shard = Some("3/3".into())),
         refused(&|loads| loads[2].hash = "two"),
         refused(&|loads| loads[2].seed = 2),
         refused(&|loads| loads[2].shard = Some("3/4".into())),
-        refused(&|loads| loads[2].threads = 2),
+        refused(&|loads| loads[2].version = "0.2.0"),
+        refused(&|loads| loads[2].began = 1_500.0),
         refused(&|loads| loads[0].shard = Some("0/3".into())),
         refused(&|loads| loads[0].shard = None),
-        refused(&|loads| loads[0].interrupted = true),
         refused(&|loads| loads.clear()),
     ];
     insta::assert_snapshot!(messages.join("\n"), @r"
@@ -389,12 +417,50 @@ fn a_merged_log_is_a_log_like_any_other() {
     let loads = cut(&Load::default().deliveries, 2, 0);
     let out = folder.0.path().join("whole.jsonl");
     let parts = [folder.write("1.jsonl", &loads[0]), folder.write("2.jsonl", &loads[1])];
-    let output = chatspec("merge", &[&parts[1], &parts[0], Path::new("--out"), &out]);
+    let output = chatspec("merge", &[&parts[1], &parts[0], Path::new("--json"), &out]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let base = folder.side("base", 100);
     let (code, said) = compared(&[], &base, &[out.clone(), out.clone(), out.clone(), out.clone(), out]);
     assert_eq!(code, Some(0), "{said}");
-    let output = chatspec("merge", &[&parts[0], Path::new("--out"), &folder.0.path().join("no.jsonl")]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("of 2 shards these are missing: 2/2"), "{output:?}");
+}
+
+#[test]
+fn a_shard_that_is_lost_makes_the_run_invalid_and_the_others_are_shown() {
+    let folder = Folder::new();
+    let loads = cut(&Load::default().deliveries, 3, 0);
+    let inner = folder.0.path().join("shards/inner");
+    std::fs::create_dir_all(&inner).expect("a folder");
+    let place = |name: &str, load: &Load| std::fs::rename(folder.write(name, load), inner.join(name)).expect("it is moved");
+    place("1.jsonl", &loads[0]);
+    place("3.jsonl", &loads[2]);
+    let merged = || {
+        let output = chatspec("merge", &[&folder.0.path().join("shards")]);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, said) = merged();
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.starts_with("NOT TO BE BELIEVED: ") && said.contains("shard 2/3 was lost"), "{said}");
+    assert!(said.contains("shard 2/3 is lost: there is no log of it"), "{said}");
+    assert!(said.contains("667"), "what arrived at the others: {said}");
+
+    // A process that was killed leaves the first half of its log, and half a line.
+    place("2.jsonl", &loads[1]);
+    let whole = std::fs::read_to_string(inner.join("2.jsonl")).expect("a log");
+    let cut_off = whole.lines().take(7).collect::<Vec<_>>().join("\n");
+    std::fs::write(inner.join("2.jsonl"), &cut_off[..cut_off.len() - 20]).expect("it is written");
+    let (code, said) = merged();
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("shard 2/3 is lost: its log ") && said.contains("2.jsonl breaks off 3 s after the start"), "{said}");
+    std::fs::write(inner.join("2.jsonl"), "").expect("it is written");
+    assert!(merged().1.contains("2.jsonl: its log "), "{}", merged().1);
+    std::fs::write(inner.join("2.jsonl"), &whole).expect("it is written");
+    assert_eq!(merged().0, Some(0), "{}", merged().1);
+}
+
+#[test]
+fn a_shard_that_was_interrupted_makes_the_whole_interrupted() {
+    let mut loads = cut(&Load::default().deliveries, 2, 0);
+    loads[1].interrupted = true;
+    let footer = merge(&shards(&loads)).expect("they are of one load").footer;
+    assert_eq!((footer.exit_code, footer.interrupted), (130, true));
 }

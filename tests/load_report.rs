@@ -129,6 +129,7 @@ fn clean() -> Measured {
         errors: Vec::new(),
         health: health(),
         thresholds: vec![threshold("deliver.p99 < 150ms", true, "84.2 ms"), threshold("lost == 0", true, "0")],
+        ..Measured::default()
     }
 }
 

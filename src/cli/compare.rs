@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::command_server::{CommandServer, StartError};
 use super::load::inconclusive;
-use super::load_job::{GeneratorArgs, Goal, Job};
+use super::load_job::{Gate, GeneratorArgs, Goal, Job, Part};
 use super::load_shape::{ShapeArgs, profile};
 use super::target::TargetArgs;
 use super::{Ended, Usage, log};
@@ -139,7 +139,7 @@ async fn played(args: &CompareArgs, commands: [&String; 2]) -> anyhow::Result<Re
             Side::Base => ("base", commands[0], &mut base),
             Side::New => ("new", commands[1], &mut new),
         };
-        let job = match Job::new(profile.clone(), options.shape.words(), &options.generator, &options.target)? {
+        let job = match Job::new(profile.clone(), options.shape.words(), &options.generator, &options.target, Part::Whole)? {
             Ok(job) => job,
             Err(short) => {
                 inconclusive(&format!("{}this machine can't carry out this load", short.0));
@@ -164,7 +164,7 @@ async fn played(args: &CompareArgs, commands: [&String; 2]) -> anyhow::Result<Re
             }
         };
         let mut events = Vec::new();
-        let (_, conclusion) = job.play(&goal, |event| events.push(event.clone())).await?;
+        let (_, conclusion) = job.play(&goal, Gate::Nothing, |event| events.push(event.clone())).await?;
         server.stop().await;
         if conclusion == Conclusion::Interrupted {
             return Ok(Err(conclusion));

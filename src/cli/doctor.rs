@@ -1,13 +1,13 @@
 //! `chatspec doctor`: what a load will need of this machine, what there is, and what raises it.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, UdpSocket};
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use indicatif::HumanBytes;
 
 use super::load_shape::{ShapeArgs, profile};
+use super::source::{Sources, addresses};
 use super::{Ended, Usage};
 use crate::load::machine::{Machine, Raised, raise_descriptors};
 use crate::load::preflight::{Finding, Resource, Run, Sufficiency, default_threads, examine, is_short};
@@ -24,9 +24,12 @@ pub struct DoctorArgs {
     /// How many threads the generator has; unless given, half of the cores, or all with --remote
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
-    /// An address of this machine to connect from; may be repeated
-    #[arg(long, value_name = "ADDR")]
-    source: Vec<IpAddr>,
+    /// An address of this machine to connect from, or a range of them; may be repeated
+    #[arg(long, value_name = "ADDR[-ADDR]", value_delimiter = ',')]
+    source: Vec<Sources>,
+    /// How many processes share the load
+    #[arg(long, value_name = "P", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    processes: u32,
     /// The target runs on another machine
     #[arg(long)]
     remote: bool,
@@ -36,12 +39,12 @@ pub fn run(args: &DoctorArgs) -> Ended {
     let profile = profile(args.profile.as_deref(), &args.shape)?;
     let count = |count: u64| u32::try_from(count).map_err(|_| Usage(format!("{count} clients or rooms are too many")));
     let (clients, rooms) = (count(profile.clients())?, count(profile.room_count())?);
-    let sources = sources(&args.source)?;
+    let sources = count(addresses(&args.source)?.len().max(1) as u64)?;
     let target_here = !args.remote;
     let raised = raise_descriptors();
     let machine = Machine::read();
     let threads = args.threads.unwrap_or_else(|| default_threads(machine.cores, target_here));
-    let run = Run { clients, rooms, sources, threads, target_here };
+    let run = Run { clients, rooms, sources, threads, processes: args.processes, own_server: false, target_here };
     let preflight = preflight(&run, &machine, raised);
     anstream::print!("{}", preflight.text);
     let conclusion = if preflight.is_short { Conclusion::Violated } else { Conclusion::Conforms };
@@ -62,21 +65,9 @@ pub fn preflight(run: &Run, machine: &Machine, raised: Option<Raised>) -> Prefli
     Preflight { is_short: is_short(&findings), text: shown(run, raised, &findings) }
 }
 
-/// How many source addresses there are, each of which this machine must have.
-pub fn sources(addresses: &[IpAddr]) -> anyhow::Result<u32> {
-    for (place, address) in addresses.iter().enumerate() {
-        if addresses[..place].contains(address) {
-            return Err(Usage(format!("--source: {address} is given twice, and has its ports only once")).into());
-        }
-        // Binding sends nothing, and fails for an address of another machine.
-        if let Err(error) = UdpSocket::bind((*address, 0)) {
-            return Err(Usage(format!(
-                "--source: nothing can be sent from {address} here ({error}); `ip addr` shows this machine's addresses"
-            ))
-            .into());
-        }
-    }
-    Ok(u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1))
+fn by(run: &Run) -> String {
+    let threads = plural(run.threads.into(), "thread", "threads");
+    if run.processes > 1 { format!("{} with {threads} each", plural(run.processes.into(), "process", "processes")) } else { threads }
 }
 
 /// What a run needs beside what there is, for a person.
@@ -86,7 +77,7 @@ fn shown(run: &Run, raised: Option<Raised>, findings: &[Finding]) -> String {
         "{} in {}, by {}, from {}, the target on {} machine\n",
         plural(run.clients.into(), "client", "clients"),
         plural(run.rooms.into(), "room", "rooms"),
-        plural(run.threads.into(), "thread", "threads"),
+        by(run),
         plural(run.sources.into(), "source address", "source addresses"),
         if run.target_here { "this" } else { "another" }
     );

@@ -2,7 +2,7 @@
 
 use super::load::{LoadArgs, inconclusive, words};
 use super::load_files::Files;
-use super::load_job::{Goal, Job};
+use super::load_job::{Gate, Goal, Job, Part};
 use super::{Ended, Usage};
 use crate::event::{Event, Measured, Trust};
 use crate::load::overrides::Overrides;
@@ -33,7 +33,7 @@ pub async fn run(args: &LoadArgs, profile: Profile, threshold: &str) -> Ended {
             Ok(probe) => probe,
             Err(answer) => break answer,
         };
-        let job = match Job::new(at(&profile, probe)?, words(args), &args.generator, &args.target)? {
+        let job = match Job::new(at(&profile, probe)?, words(args), &args.generator, &args.target, Part::Whole)? {
             Ok(job) => job,
             Err(short) => return Ok(inconclusive(&format!("{}this machine can't carry out this load", short.0))),
         };
@@ -45,7 +45,7 @@ pub async fn run(args: &LoadArgs, profile: Profile, threshold: &str) -> Ended {
             },
         };
         let mut events = Vec::new();
-        let (measured, conclusion) = job.play(to, |event| events.push(event.clone())).await?;
+        let (measured, conclusion) = job.play(to, Gate::Nothing, |event| events.push(event.clone())).await?;
         if conclusion == Conclusion::Interrupted {
             return Ok(conclusion.exit_code());
         }

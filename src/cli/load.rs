@@ -3,10 +3,12 @@
 use clap::Args;
 
 use super::load_files::{FileArgs, Files};
-use super::load_job::{GeneratorArgs, Goal, Job};
+use super::load_job::{GeneratorArgs, Goal, Job, Part};
 use super::load_shape::{ShapeArgs, profile};
+use super::load_shard::ShardArgs;
 use super::target::{TargetArgs, quote};
-use super::{Ended, find_max};
+use super::{Ended, find_max, processes};
+use crate::event::Event;
 use crate::report::load::LoadReport;
 use crate::report::load_progress::LoadProgress;
 use crate::report::terminal::Verbosity;
@@ -23,12 +25,14 @@ pub struct LoadArgs {
     pub shape: ShapeArgs,
     #[command(flatten)]
     pub generator: GeneratorArgs,
+    #[command(flatten)]
+    pub shards: ShardArgs,
     /// Search for the highest rate (in a closed load: the most messages in flight) at which this and all other thresholds hold, such as 'deliver.p99 < 100ms'
     #[arg(long, value_name = "EXPR")]
     pub find_max: Option<String>,
-    /// Show the verdict and what is wrong
-    #[arg(long, short)]
-    pub quiet: bool,
+    /// Show the verdict and what is wrong; given twice, nothing
+    #[arg(long, short, action = clap::ArgAction::Count)]
+    pub quiet: u8,
     // At the end, since its heading would hold for what follows.
     #[command(flatten)]
     pub files: FileArgs,
@@ -39,25 +43,55 @@ pub async fn run(args: LoadArgs) -> Ended {
     if let Some(threshold) = &args.find_max {
         return find_max::run(&args, profile, threshold).await;
     }
-    let job = match Job::new(profile, words(&args), &args.generator, &args.target)? {
+    let part = match (args.shards.shard, args.shards.processes) {
+        (Some(shard), _) => Part::Shard(shard),
+        (None, Some(processes)) if processes > 1 => Part::Processes(processes),
+        (None, _) => Part::Whole,
+    };
+    let job = match Job::new(profile, words(&args), &args.generator, &args.target, part)? {
         Ok(job) => job,
         Err(short) => return Ok(inconclusive(&format!("{}this machine can't carry out this load", short.0))),
     };
     let mut files = Files::open(args.files.clone()).await?;
+    if let Part::Processes(processes) = part {
+        return processes::run(&args, &job, processes, files).await;
+    }
+    let (gate, hosting) = match args.shards.gate(&job, args.quiet > 0).await? {
+        Ok(gate) => gate,
+        Err(error) => return Ok(files.never_began(&error.to_string())),
+    };
     let goal = match Goal::find(&args.target, job.largest_room()).await? {
         Ok(goal) => goal,
         Err(absence) => return Ok(files.never_began(&absence)),
     };
-    let mut report = LoadReport::new(if args.quiet { Verbosity::Quiet } else { Verbosity::Normal });
-    let mut progress = LoadProgress::new(args.quiet);
-    let played = job.play(&goal, |event| {
+    let mut report = LoadReport::new(if args.quiet > 0 { Verbosity::Quiet } else { Verbosity::Normal });
+    // Who hosts a barrier sees all shards.
+    let mut progress = LoadProgress::new(args.quiet > 0 || hosting.is_some());
+    let mut footer = None;
+    let mut tell = |event: &Event| {
         progress.event(event);
         report.event(event);
         files.event(event);
+    };
+    let played = job.play(&goal, gate, |event| match event {
+        Event::Finished(last) => footer = Some(last.clone()),
+        _ => tell(event),
     });
-    let (_, conclusion) = played.await?;
+    let (_, mut conclusion) = played.await?;
+    let mut footer = footer.unwrap_or_default();
+    if let Some(hosting) = hosting {
+        let lost = hosting.end().await;
+        if !lost.is_empty() && conclusion == Conclusion::Conforms {
+            conclusion = Conclusion::Inconclusive;
+        }
+        footer.notes.extend(lost);
+    }
+    tell(&Event::Finished(footer));
     progress.clear();
-    files.show(|out| report.finish(out));
+    // Where one log takes both outputs, as in a pod, a text would come between the lines of an event log.
+    if args.quiet < 2 {
+        files.show(|out| report.finish(out));
+    }
     Ok(files.finish(conclusion.exit_code()))
 }
 

@@ -19,17 +19,20 @@ mod load;
 mod load_files;
 mod load_job;
 mod load_shape;
+mod load_shard;
 mod log;
 mod man;
 mod merge;
 mod outputs;
 mod own_server;
+mod processes;
 mod replay;
 mod report;
 mod repro;
 mod schema;
 mod sensitivity;
 mod slurm;
+mod source;
 mod spread;
 mod suite;
 mod target;
@@ -82,7 +85,7 @@ enum Command {
     Sensitivity(sensitivity::SensitivityArgs),
     /// Load a server with many clients: how much does it carry, how fast, and does every message arrive?
     #[command(
-        after_help = "Examples:\n  chatspec load\n  chatspec load steady-chat --http http://127.0.0.1:5000 --ws ws://127.0.0.1:2333\n  chatspec load --clients 1000 --rooms 50 --rate 400/s --duration 30s --threshold 'deliver.p99 < 100ms'\n\nExit codes: 0 all thresholds hold, 1 one is broken, 2 wrong usage, 3 inconclusive (nobody answers, or the generator was the bottleneck), 4 a fault of chatspec, 130 interrupted"
+        after_help = "Examples:\n  chatspec load\n  chatspec load steady-chat --http http://127.0.0.1:5000 --ws ws://127.0.0.1:2333\n  chatspec load --clients 1000 --rooms 50 --rate 400/s --duration 30s --threshold 'deliver.p99 < 100ms'\n  chatspec load --clients 40000 --rooms 2000 --processes 3 --source 127.0.0.2-127.0.0.4 --http http://127.0.0.1:5000\n\nExit codes: 0 all thresholds hold, 1 one is broken, 2 wrong usage, 3 inconclusive (nobody answers, or the generator was the bottleneck), 4 a fault of chatspec, 130 interrupted"
     )]
     Load(Box<load::LoadArgs>),
     /// Compare the runs of a load with earlier ones, by their logs: is anything worse, for certain?
@@ -97,7 +100,7 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Put the shards of a load together, from their logs, as if one process had run it all
     #[command(
-        after_help = "Example:\n  chatspec merge shard-1.jsonl shard-2.jsonl --out whole.jsonl\n\nExit codes: what the whole run would have had, or 2 where the shards don't make up a whole"
+        after_help = "Examples:\n  chatspec merge shards/\n  chatspec merge shard-1.jsonl shard-2.jsonl --json whole.jsonl --html whole.html\n\nExit codes: what the whole run would have had; 3 where a shard is lost; 2 where the logs are not of one load"
     )]
     Merge(merge::MergeArgs),
     /// Print the manifests by which a Kubernetes cluster carries out a load in many shards
@@ -131,7 +134,7 @@ enum Command {
     Lint(lint::LintArgs),
     /// Say before a load whether this machine can make it: descriptors, ports, memory, cores, and what raises each
     #[command(
-        after_help = "Examples:\n  chatspec doctor steady-chat\n  chatspec doctor --clients 8000 --rooms 400\n  chatspec doctor --clients 100000 --source 10.0.0.7 --source 10.0.0.8 --remote\n\nExit codes: 0 it can, 1 something is short, 2 wrong usage"
+        after_help = "Examples:\n  chatspec doctor steady-chat\n  chatspec doctor --clients 8000 --rooms 400\n  chatspec doctor --clients 100000 --processes 4 --source 10.0.0.7-10.0.0.10 --remote\n\nExit codes: 0 it can, 1 something is short, 2 wrong usage"
     )]
     Doctor(doctor::DoctorArgs),
     /// Print the JSON Schema of the scenario files, for editors, or of the event log
@@ -200,7 +203,7 @@ async fn run(command: Command) -> Ended {
         Command::Sensitivity(args) => sensitivity::run(args).await,
         Command::Compare(args) => compare::run(&args).await,
         Command::Diff(args) => diff::run(&args),
-        Command::Merge(args) => merge::run(&args),
+        Command::Merge(args) => merge::run(&args).await,
         Command::Kubernetes(args) => kubernetes::run(&args),
         Command::Slurm(args) => slurm::run(&args),
         Command::List(args) => list::run(&args),

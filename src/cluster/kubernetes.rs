@@ -15,7 +15,7 @@ pub const VERSION: &str = "1.33";
 pub const LONGEST_NAME: usize = 58;
 
 /// Where the first shard listens, below the ports of connections that go out.
-const BARRIER_PORT: u16 = 7101;
+const BARRIER_PORT: u16 = 7700;
 
 /// The ports of connections that go out of a pod, both ends included. The system's own range has 28,232.
 pub const PORTS: (u16, u16) = (10_240, 65_535);

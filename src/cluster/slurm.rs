@@ -43,11 +43,7 @@ impl Slurm {
         let program = quote(program);
         script.push_str("\nset -euo pipefail\n");
         for header in &spread.headers {
-            let _ = writeln!(
-                script,
-                ": \"${{{0}:?export it before sbatch: it is the value of the header {1}}}\"",
-                header.variable, header.name
-            );
+            let _ = writeln!(script, ": \"${{{}:?export it before sbatch}}\"", header.variable);
         }
         let options: Vec<String> = spread.options("SLURM_PROCID").iter().map(|word| quote(word)).collect();
         let _ = write!(

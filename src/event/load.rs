@@ -105,6 +105,60 @@ pub struct Measured {
     pub errors: Vec<ErrorCount>,
     pub health: Health,
     pub thresholds: Vec<ThresholdVerdict>,
+    /// When it began; of shards that were merged, the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
+    /// What each shard came to, where several were merged, in the order of their numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<ShardMeasured>,
+}
+
+/// When and where a load began, so that shards can be laid side by side.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Start {
+    /// The machine's name.
+    pub host: String,
+    /// When it was agreed to begin: milliseconds since 1970, by the clock of the barrier's host, or by this machine's where there was no barrier.
+    pub at_unix_ms: f64,
+    /// How much later it did.
+    pub late_ms: f64,
+    /// How well the clock of the barrier's host is known here: half of the quickest round trip to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within_ms: Option<f64>,
+}
+
+impl Start {
+    /// When it really began.
+    pub fn began_unix_ms(&self) -> f64 {
+        self.at_unix_ms + self.late_ms
+    }
+}
+
+/// A shard of a load that was merged.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ShardMeasured {
+    /// `I/N`.
+    pub shard: String,
+    /// Why there is nothing of it; then all that follows is empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<String>,
+    pub host: String,
+    pub trust: Trust,
+    pub sent: u64,
+    pub delivered: u64,
+    /// Deliveries that are known to have gone wrong.
+    pub wrong: u64,
+    /// From the intended instant, over all phases that count; `None` where nothing was delivered.
+    pub p50_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
+    /// The same of all the other shards together.
+    pub others_p99_ms: Option<f64>,
+    /// How much later than the first shard it began.
+    pub behind_ms: Option<f64>,
+    /// What that is known to within.
+    pub within_ms: Option<f64>,
 }
 
 impl Measured {

@@ -58,6 +58,14 @@ impl Log {
     /// # Errors
     /// What isn't a log, isn't whole, or is of another version.
     pub fn read(input: impl BufRead) -> Result<Self, LogError> {
+        Self::of(Self::events(input)?).ok_or(LogError::Truncated)
+    }
+
+    /// The events of a log that may end in the midst of its run, as that of a process that was killed does.
+    ///
+    /// # Errors
+    /// What isn't a log, or is of another version.
+    pub fn events(input: impl BufRead) -> Result<Vec<Event>, LogError> {
         let mut events = Vec::new();
         for (index, line) in input.lines().enumerate() {
             let line = line?;
@@ -72,12 +80,12 @@ impl Log {
             match serde_json::from_str(&line) {
                 Ok(event) => events.push(event),
                 // The last line of a run that was killed may be half a line.
-                Err(error) if error.is_eof() => return Err(LogError::Truncated),
+                Err(error) if error.is_eof() => break,
                 Err(error) => return Err(no_event(error)),
             }
         }
         match events.first() {
-            Some(Event::Started(_)) => Self::of(events).ok_or(LogError::Truncated),
+            Some(Event::Started(_)) => Ok(events),
             _ => Err(LogError::Headless),
         }
     }

@@ -22,7 +22,7 @@ use crate::verdict::{CountsAs, KnownVerdict, Outcome, ScenarioVerdict};
 pub use explored::{Counterexample, Explored, Found};
 pub use load::{
     BUSY, Blame, ErrorCount, Health, HistogramError, LATE, LOOP_LAG, Measured, PhaseMeasured, PhasePlanned, Planned, Recorded, Second,
-    ThresholdVerdict, Trust, VERY_LATE,
+    ShardMeasured, Start, ThresholdVerdict, Trust, VERY_LATE,
 };
 pub use log::{Kind, Log, LogError};
 pub use schema::schema;

@@ -3,114 +3,237 @@
 
 use std::collections::BTreeMap;
 
+use super::lower::ProfileError;
+use super::profile::Profile;
 use super::threshold::{Threshold, ThresholdError, ThresholdInput};
+use super::timeline::Timeline;
 use crate::event::{
-    ErrorCount, Event, Footer, Health, HistogramError, Log, Measured, PhaseMeasured, Planned, Recorded, Second, Trust, millis,
+    ErrorCount, Event, Footer, Header, Health, HistogramError, Log, Measured, PhaseMeasured, Planned, Recorded, Second, ShardMeasured,
+    Start, Trust, millis,
 };
-use crate::ledger::Account;
-use crate::stats::encoding::{self, DecodeError};
-use crate::stats::{Histograms, durations, percentile};
+use crate::ledger::{Account, Wrong};
+use crate::scenario::source::Source;
+use crate::stats::encoding::DecodeError;
+use crate::stats::{Clock, Histograms, Metric, durations, percentile};
 use crate::verdict::Conclusion;
+
+/// Shards that began further apart than this loaded the target one after the other, not together.
+const APART_MS: f64 = 1_000.0;
 
 /// Shards that don't make up a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
     #[error("there is no log to merge")]
     Nothing,
-    #[error("{name}: it is no load's, or its load came to no measurements")]
+    #[error("of no shard is there more than its beginning: {why}")]
+    AllLost { why: String },
+    #[error("{name}: it is no load's")]
     NoLoad { name: String },
     #[error("{name}: it is no shard, but a whole run; a shard's run had `--shard I/N`")]
     NoShard { name: String },
     #[error("{name}: its shard is `{shard}`, which is not I/N with I from 1 to N")]
     OddShard { name: String, shard: String },
-    #[error("{name}: the run was interrupted, so that its part of the plan isn't whole")]
-    Interrupted { name: String },
-    #[error("{name}: it is of another {what} than {first}; run all shards with the same profile, seed, N and --threads")]
+    #[error("{name}: it is of another {what} than {first}; run all shards with the same chatspec, profile, seed and N")]
     Unlike { name: String, first: String, what: &'static str },
     #[error("{name}: it is the shard {index} of {of}, and so is {first}")]
     Doubled { name: String, first: String, index: u32, of: u32 },
-    #[error("of {of} shards these are missing: {missing}")]
-    Missing { missing: String, of: u32 },
+    #[error(
+        "{name}: it began {seconds:.1} s after {first}, so that they did not load the target together; --barrier or --start-at let shards begin at once"
+    )]
+    Apart { name: String, first: String, seconds: f64 },
     #[error("{name}: {source}")]
     Histogram { name: String, source: HistogramError },
     #[error("{name}: the second at {at_ms} ms: its latencies can't be read: {source}")]
     Second { name: String, at_ms: f64, source: DecodeError },
     #[error("a threshold can't be checked again: {0}")]
     Threshold(#[from] ThresholdError),
+    #[error("the profile of the log can't be read, so that its thresholds can't be checked: {0}")]
+    Profile(#[from] ProfileError),
 }
 
-/// A shard's log, taken apart.
+/// A shard's log, which may end in the midst of its run.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// What messages call it.
+    pub name: String,
+    /// The header first; the footer last, if the run came to its end.
+    pub events: Vec<Event>,
+}
+
+impl Part {
+    fn header(&self) -> Option<&Header> {
+        self.events.first().and_then(|event| if let Event::Started(header) = event { Some(header) } else { None })
+    }
+
+    fn planned(&self) -> Option<&Planned> {
+        self.events.iter().find_map(|event| if let Event::Planned(planned) = event { Some(&**planned) } else { None })
+    }
+
+    fn measured(&self) -> Option<&Measured> {
+        self.events.iter().rev().find_map(|event| if let Event::Measured(measured) = event { Some(&**measured) } else { None })
+    }
+
+    fn footer(&self) -> Option<&Footer> {
+        self.events.last().and_then(|event| if let Event::Finished(footer) = event { Some(footer) } else { None })
+    }
+
+    fn seconds(&self) -> impl Iterator<Item = &Second> {
+        self.events.iter().filter_map(|event| if let Event::Second(second) = event { Some(&**second) } else { None })
+    }
+
+    /// Why nothing can be made of it; `None` where something can.
+    fn lost(&self) -> Option<String> {
+        match (self.footer(), self.measured()) {
+            (Some(_), Some(_)) => None,
+            (Some(footer), None) if footer.notes.is_empty() => Some("its load never began".to_owned()),
+            (Some(footer), None) => Some(format!("its load never began: {}", footer.notes.join("; "))),
+            (None, _) => {
+                let last = self.seconds().last().map_or(0.0, |second| second.at_ms / 1000.0);
+                Some(format!("its log {} breaks off {last:.0} s after the start: its process was killed, or still runs", self.name))
+            }
+        }
+    }
+}
+
+/// A shard that came to its end, taken apart.
 struct Shard<'a> {
-    name: &'a str,
-    log: &'a Log,
+    part: &'a Part,
     planned: &'a Planned,
     measured: &'a Measured,
+    footer: &'a Footer,
     histograms: Histograms,
     /// From 1.
     index: u32,
-    of: u32,
 }
 
-/// Merges all shards of one plan, given as logs with the names that messages show for them. Thresholds are checked again, of the whole.
+/// Merges all shards of one plan. Thresholds are checked of the whole. A shard of which there is no end is lost: the others are merged, and
+/// the run is invalid. `known` says of shards, counted from 1, why they are lost.
 ///
 /// # Errors
-/// Shards that are missing, doubled, interrupted, or of different plans, seeds or numbers of shards or threads, and what can't be decoded.
-pub fn merge(logs: &[(String, Log)]) -> Result<Log, MergeError> {
-    let mut shards = logs.iter().map(|(name, log)| shard(name, log)).collect::<Result<Vec<_>, _>>()?;
-    shards.sort_by_key(|shard| shard.index);
-    let first = shards.first().ok_or(MergeError::Nothing)?;
-    for pair in shards.windows(2) {
-        let differs = |what| Err(MergeError::Unlike { name: pair[1].name.to_owned(), first: pair[0].name.to_owned(), what });
-        if pair[0].planned.hash != pair[1].planned.hash {
-            return differs("plan");
-        }
-        if pair[0].log.header.seed != pair[1].log.header.seed {
-            return differs("seed");
-        }
-        if pair[0].of != pair[1].of {
-            return differs("number of shards");
-        }
-        // A plan is cut by threads, so that other numbers of them leave rooms out and play others twice.
-        if pair[0].planned.threads != pair[1].planned.threads {
-            return differs("number of threads");
-        }
-        if pair[0].index == pair[1].index {
-            let (name, first) = (pair[1].name.to_owned(), pair[0].name.to_owned());
-            return Err(MergeError::Doubled { name, first, index: pair[1].index, of: pair[1].of });
-        }
+/// Shards that are doubled, that did not run together, or are of different plans, seeds, versions or numbers of shards, and what can't be
+/// decoded.
+pub fn merge(parts: &[Part], known: &BTreeMap<u32, String>) -> Result<Log, MergeError> {
+    let mut placed = parts.iter().filter_map(|part| place(part).transpose()).collect::<Result<Vec<_>, _>>()?;
+    placed.sort_by_key(|placed| placed.index);
+    let Some(of) = placed.first().map(|first| first.of) else {
+        let why: Vec<String> = parts.iter().filter_map(|part| Some(format!("{}: {}", part.name, part.lost()?))).collect();
+        return Err(if why.is_empty() { MergeError::Nothing } else { MergeError::AllLost { why: why.join("; ") } });
+    };
+    for pair in placed.windows(2) {
+        is_like(&pair[0], &pair[1])?;
     }
-    let missing: Vec<String> = (1..=first.of)
-        .filter(|index| shards.iter().all(|shard| shard.index != *index))
-        .map(|index| format!("{index}/{}", first.of))
-        .collect();
-    if !missing.is_empty() {
-        return Err(MergeError::Missing { missing: missing.join(", "), of: first.of });
+    let mut lost = BTreeMap::new();
+    for index in 1..=of {
+        let there = placed.iter().find(|placed| placed.index == index);
+        let why = there.map_or_else(|| Some("there is no log of it".to_owned()), |placed| placed.part.lost());
+        lost.extend(why.map(|why| (index, known.get(&index).cloned().unwrap_or(why))));
+    }
+    // A log without a plan is of a shard of which only its name is known.
+    let nameless = parts.iter().filter(|part| part.planned().is_none()).filter_map(|part| Some(format!("{}: {}", part.name, part.lost()?)));
+    let mut notes: Vec<String> = nameless.collect();
+    let shards = placed.iter().filter_map(|placed| placed.shard().transpose()).collect::<Result<Vec<_>, _>>()?;
+    let Some(first) = shards.first() else {
+        return Err(MergeError::AllLost {
+            why: lost.iter().map(|(index, why)| format!("shard {index}/{of}: {why}")).collect::<Vec<_>>().join("; "),
+        });
+    };
+    notes.insert(0, format!("merged from {} of {of} shards", shards.len()));
+    for shard in &shards {
+        notes.extend(shard.footer.notes.iter().map(|note| format!("shard {}/{of}: {note}", shard.index)));
     }
 
-    let mut header = first.log.header.clone();
-    header.started = shards.iter().map(|shard| &shard.log.header.started).min().expect("there is a shard").clone();
+    let header = first.part.header().expect("a shard has one");
+    let header = Header {
+        started: shards.iter().filter_map(|shard| Some(&shard.part.header()?.started)).min().expect("there is a shard").clone(),
+        ..header.clone()
+    };
     let planned = Planned { threads: shards.iter().map(|shard| shard.planned.threads).sum(), shard: None, ..first.planned.clone() };
     let seconds = seconds(&shards)?;
-    let mut measured = measured(&shards);
+    let mut measured = measured(&shards, &lost, of, &planned);
+    let source = Source { name: "the log's profile".to_owned(), text: planned.resolved.clone() };
+    let thresholds = Profile::read(source, &planned.profile)?.thresholds;
     let verdicts = {
         let input = ThresholdInput::new(&planned, &measured).expect("the histograms have just been encoded");
-        let texts = first.measured.thresholds.iter().map(|verdict| &verdict.threshold);
-        texts.map(|text| Ok(Threshold::parse(text)?.check(&input))).collect::<Result<Vec<_>, ThresholdError>>()?
+        thresholds.iter().map(|text| Ok(Threshold::parse(text)?.check(&input))).collect::<Result<Vec<_>, ThresholdError>>()?
     };
     measured.thresholds = verdicts;
-    let mut notes: Vec<String> = vec![format!("merged from {} shards", shards.len())];
-    for shard in &shards {
-        notes.extend(shard.log.footer.notes.iter().map(|note| format!("shard {}/{}: {note}", shard.index, shard.of)));
-    }
-    let at_ms = shards.iter().map(|shard| shard.log.footer.at_ms).fold(0.0, f64::max);
-    let footer = Footer { at_ms, exit_code: conclusion(&measured).exit_code(), notes, ..first.log.footer.clone() };
+    let at_ms = shards.iter().map(|shard| shard.footer.at_ms).fold(0.0, f64::max);
+    let interrupted = shards.iter().any(|shard| shard.footer.interrupted);
+    let conclusion = if interrupted { Conclusion::Interrupted } else { conclusion(&measured) };
+    let footer = Footer { at_ms, exit_code: conclusion.exit_code(), interrupted, notes, ..first.footer.clone() };
     // What was found out about the target, which all shards share.
-    let readings = first.log.events.iter().filter(|event| matches!(event, Event::Readings { .. })).cloned();
+    let readings = first.part.events.iter().filter(|event| matches!(event, Event::Readings { .. })).cloned();
     let events = readings
         .chain([Event::Planned(Box::new(planned))])
         .chain(seconds.into_iter().map(|second| Event::Second(Box::new(second))))
         .chain([Event::Measured(Box::new(measured))]);
     Ok(Log { header, events: events.collect(), footer })
+}
+
+/// A log with its place in the plan.
+struct Placed<'a> {
+    part: &'a Part,
+    planned: &'a Planned,
+    /// From 1.
+    index: u32,
+    of: u32,
+}
+
+impl<'a> Placed<'a> {
+    /// What it came to; `None` where it is lost.
+    fn shard(&self) -> Result<Option<Shard<'a>>, MergeError> {
+        let (Some(measured), Some(footer)) = (self.part.measured(), self.part.footer()) else {
+            return Ok(None);
+        };
+        let histograms = measured.histograms().map_err(|source| MergeError::Histogram { name: self.part.name.clone(), source })?;
+        Ok(Some(Shard { part: self.part, planned: self.planned, measured, footer, histograms, index: self.index }))
+    }
+}
+
+/// Where a log belongs; `None` for one that broke off, or gave up, before its plan was told.
+fn place(part: &Part) -> Result<Option<Placed<'_>>, MergeError> {
+    let name = || part.name.clone();
+    // Its process was killed before it wrote anything.
+    if part.events.is_empty() {
+        return Ok(None);
+    }
+    if part.header().is_none_or(|header| header.command != "load") {
+        return Err(MergeError::NoLoad { name: name() });
+    }
+    let Some(planned) = part.planned() else { return Ok(None) };
+    let text = planned.shard.as_ref().ok_or_else(|| MergeError::NoShard { name: name() })?;
+    let numbers = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
+    let (index, of) = numbers
+        .filter(|(index, of)| (1..=*of).contains(index))
+        .ok_or_else(|| MergeError::OddShard { name: name(), shard: text.clone() })?;
+    Ok(Some(Placed { part, planned, index, of }))
+}
+
+/// Whether two logs are of the same load, and of different shards of it.
+fn is_like(one: &Placed<'_>, other: &Placed<'_>) -> Result<(), MergeError> {
+    let names = || (other.part.name.clone(), one.part.name.clone());
+    let (header, next) = (one.part.header().expect("it has a place"), other.part.header().expect("it has a place"));
+    let differences = [
+        (one.planned.hash == other.planned.hash, "plan"),
+        (header.seed == next.seed, "seed"),
+        (one.of == other.of, "number of shards"),
+        (header.version == next.version, "version of chatspec"),
+    ];
+    let (name, first) = names();
+    if let Some((_, what)) = differences.into_iter().find(|(same, _)| !same) {
+        return Err(MergeError::Unlike { name, first, what });
+    }
+    if one.index == other.index {
+        return Err(MergeError::Doubled { name, first, index: other.index, of: other.of });
+    }
+    let began = |placed: &Placed<'_>| Some(placed.part.measured()?.start.as_ref()?.began_unix_ms());
+    if let (Some(earlier), Some(later)) = (began(one), began(other))
+        && (later - earlier).abs() > APART_MS
+    {
+        let (name, first) = if later > earlier { (name, first) } else { (first, name) };
+        return Err(MergeError::Apart { name, first, seconds: (later - earlier).abs() / 1000.0 });
+    }
+    Ok(())
 }
 
 /// What follows from a load's measurements: nothing where its generator was the bottleneck or nobody could send, else whether the thresholds hold.
@@ -124,85 +247,26 @@ pub fn conclusion(measured: &Measured) -> Conclusion {
     }
 }
 
-fn shard<'a>(name: &'a str, log: &'a Log) -> Result<Shard<'a>, MergeError> {
-    let owned = || name.to_owned();
-    let (planned, measured) = log.load().ok_or_else(|| MergeError::NoLoad { name: owned() })?;
-    let text = planned.shard.as_ref().ok_or_else(|| MergeError::NoShard { name: owned() })?;
-    let numbers = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
-    let (index, of) = numbers
-        .filter(|(index, of)| (1..=*of).contains(index))
-        .ok_or_else(|| MergeError::OddShard { name: owned(), shard: text.clone() })?;
-    if log.footer.interrupted {
-        return Err(MergeError::Interrupted { name: owned() });
-    }
-    let histograms = measured.histograms().map_err(|source| MergeError::Histogram { name: owned(), source })?;
-    Ok(Shard { name, log, planned, measured, histograms, index, of })
-}
-
-/// The seconds of all shards, those of the same second of their runs together. Counts are added; a gauge is what each
-/// shard showed last; a lag is that of the worst shard, since percentiles can't be added.
+/// The seconds of all shards, those of the same second of their runs together.
 fn seconds(shards: &[Shard<'_>]) -> Result<Vec<Second>, MergeError> {
-    let bin = |second: &Second| (second.at_ms / 1000.0).round() as u64;
-    let last = shards.iter().flat_map(|shard| shard.log.seconds().map(bin)).max();
-    let first = shards.iter().flat_map(|shard| shard.log.seconds().map(bin)).min();
-    let (Some(first), Some(last)) = (first, last) else { return Ok(Vec::new()) };
+    let mut timeline = Timeline::new(shards.len());
+    for (index, shard) in shards.iter().enumerate() {
+        shard.part.seconds().for_each(|second| timeline.push(index, second.clone()));
+        timeline.end(index);
+    }
+    let wrong = |(index, at_ms, source): (usize, f64, DecodeError)| {
+        let name = shards[index].part.name.clone();
+        MergeError::Second { name, at_ms, source }
+    };
     let mut merged = Vec::new();
-    let mut behind: Vec<_> = shards.iter().map(|shard| shard.log.seconds().peekable()).collect();
-    let mut shown: Vec<Second> = vec![Second::default(); shards.len()];
-    for at in first..=last {
-        let mut sum = Second::default();
-        let mut deliver = durations();
-        let mut any = false;
-        for (index, shard) in shards.iter().enumerate() {
-            let mut own = false;
-            while let Some(second) = behind[index].next_if(|second| bin(second) <= at) {
-                if !second.deliver.is_empty() {
-                    let decoded = encoding::decode(&second.deliver).map_err(|source| MergeError::Second {
-                        name: shard.name.to_owned(),
-                        at_ms: second.at_ms,
-                        source,
-                    })?;
-                    deliver.add(decoded).expect("the sum grows as needed");
-                }
-                if sum.phase.is_empty() {
-                    sum.phase.clone_from(&second.phase);
-                }
-                sum.at_ms = sum.at_ms.max(second.at_ms);
-                sum.planned += second.planned;
-                sum.sent += second.sent;
-                sum.delivered += second.delivered;
-                sum.bytes_sent += second.bytes_sent;
-                sum.bytes_received += second.bytes_received;
-                sum.errors += second.errors;
-                sum.send_lag_p99_ms = sum.send_lag_p99_ms.max(second.send_lag_p99_ms);
-                sum.loop_lag_p99_ms = sum.loop_lag_p99_ms.max(second.loop_lag_p99_ms);
-                shown[index] = second.clone();
-                own = true;
-            }
-            // A shard whose run is over holds no connections any more; what it found wrong stays.
-            if !own && behind[index].peek().is_none() {
-                (shown[index].connected, shown[index].joined) = (0, 0);
-                shown[index].cpu.fill(0.0);
-            }
-            any |= own;
-        }
-        if any {
-            let millis = |percentage| percentile(&deliver, percentage).map_or(0.0, millis);
-            sum.connected = shown.iter().map(|second| second.connected).sum();
-            sum.joined = shown.iter().map(|second| second.joined).sum();
-            sum.ledger = Account::default();
-            shown.iter().for_each(|second| sum.ledger.merge(&second.ledger));
-            sum.cpu = shown.iter().flat_map(|second| second.cpu.iter().copied()).collect();
-            (sum.p50_ms, sum.p99_ms) = (millis(50.0), millis(99.0));
-            sum.deliver = encoding::encode(&deliver);
-            merged.push(sum);
-        }
+    while let Some(second) = timeline.next_second().map_err(wrong)? {
+        merged.push(second);
     }
     Ok(merged)
 }
 
 /// What all shards came to; thresholds are left to be checked.
-fn measured(shards: &[Shard<'_>]) -> Measured {
+fn measured(shards: &[Shard<'_>], lost: &BTreeMap<u32, String>, of: u32, planned: &Planned) -> Measured {
     let mut histograms = Histograms::default();
     let mut ledger = Account::default();
     let mut errors = BTreeMap::<_, ErrorCount>::new();
@@ -228,14 +292,59 @@ fn measured(shards: &[Shard<'_>]) -> Measured {
             }
         }
     }
-    let recorded = Recorded::all(&histograms);
+    let starts = || shards.iter().filter_map(|shard| shard.measured.start.as_ref());
+    let start = starts().min_by(|one, other| one.began_unix_ms().total_cmp(&other.began_unix_ms())).cloned();
     Measured {
-        histograms: recorded,
+        shards: (1..=of).map(|index| one_of(shards, index, of, lost, planned, start.as_ref())).collect(),
+        histograms: Recorded::all(&histograms),
         phases,
         ledger,
         errors: errors.into_values().collect(),
-        health: health(shards),
+        health: health(shards, lost, of),
         thresholds: Vec::new(),
+        start,
+    }
+}
+
+/// A shard beside the others.
+fn one_of(
+    shards: &[Shard<'_>],
+    index: u32,
+    of: u32,
+    lost: &BTreeMap<u32, String>,
+    planned: &Planned,
+    first: Option<&Start>,
+) -> ShardMeasured {
+    let name = format!("{index}/{of}");
+    let Some(shard) = shards.iter().find(|shard| shard.index == index) else {
+        return ShardMeasured { shard: name, lost: lost.get(&index).cloned(), ..ShardMeasured::default() };
+    };
+    let deliveries = |chosen: &dyn Fn(u32) -> bool| {
+        let mut sum = durations();
+        for shard in shards.iter().filter(|shard| chosen(shard.index)) {
+            for phase in planned.phases.iter().filter(|phase| phase.counts) {
+                let part = shard.histograms.select(Metric::Deliver, Clock::Intended, Some(&phase.name), None);
+                sum.add(part).expect("the sum grows as needed");
+            }
+        }
+        sum
+    };
+    let (own, others) = (deliveries(&|other| other == index), deliveries(&|other| other != index));
+    let Measured { ledger, health, start, .. } = shard.measured;
+    let behind = |start: &Start| Some(start.began_unix_ms() - first?.began_unix_ms());
+    ShardMeasured {
+        shard: name,
+        lost: None,
+        host: start.as_ref().map(|start| start.host.clone()).unwrap_or_default(),
+        trust: health.trust,
+        sent: ledger.sent,
+        delivered: ledger.delivered,
+        wrong: Wrong::ALL.iter().map(|wrong| ledger.count(*wrong)).sum(),
+        p50_ms: percentile(&own, 50.0).map(millis),
+        p99_ms: percentile(&own, 99.0).map(millis),
+        others_p99_ms: percentile(&others, 99.0).map(millis),
+        behind_ms: start.as_ref().and_then(behind),
+        within_ms: start.as_ref().and_then(|start| start.within_ms),
     }
 }
 
@@ -258,12 +367,16 @@ fn add(sum: &mut PhaseMeasured, part: &PhaseMeasured) {
 }
 
 /// The worst of the generators' health; what each is due to is told with its shard.
-fn health(shards: &[Shard<'_>]) -> Health {
+fn health(shards: &[Shard<'_>], lost: &BTreeMap<u32, String>, of: u32) -> Health {
     let mut sum = Health { descriptor_limit: u64::MAX, ..Health::default() };
+    if !lost.is_empty() {
+        sum.trust = Trust::Invalid;
+    }
+    sum.reasons.extend(lost.iter().map(|(index, why)| format!("shard {index}/{of} is lost: {why}")));
     for shard in shards {
         let health = &shard.measured.health;
         sum.trust = sum.trust.max(health.trust);
-        sum.reasons.extend(health.reasons.iter().map(|reason| format!("shard {}/{}: {reason}", shard.index, shard.of)));
+        sum.reasons.extend(health.reasons.iter().map(|reason| format!("shard {}/{of}: {reason}", shard.index)));
         sum.sends += health.sends;
         sum.sends_late += health.sends_late;
         sum.sends_very_late += health.sends_very_late;

@@ -7,6 +7,7 @@
 //! and [`merge`] makes one run of its shards.
 
 mod alarm;
+pub mod barrier;
 mod core;
 pub mod door;
 pub mod figures;
@@ -30,3 +31,4 @@ pub mod search;
 pub mod sizing;
 mod slice;
 pub mod threshold;
+pub mod timeline;

@@ -268,10 +268,15 @@ impl Plan {
     /// The rooms of one of `of` slices, in rising order. Each room is in exactly one slice, and the slices have about as many
     /// deliveries and clients each.
     pub fn slice(&self, index: u32, of: u32) -> Vec<u32> {
+        self.cut(&(0..self.rooms()).collect::<Vec<_>>(), index, of)
+    }
+
+    /// The same of these rooms only: what a process has of the plan is cut once more, by its threads.
+    pub fn cut(&self, rooms: &[u32], index: u32, of: u32) -> Vec<u32> {
         let deliveries = |room: u32| self.shared.weight(room).1 as f64 * f64::from(self.shared.size(room));
         let all: f64 = (0..self.rooms()).map(deliveries).sum();
         let cost = |room: u32| deliveries(room) / all + f64::from(self.shared.size(room)) / self.shared.clients() as f64;
-        let mut rooms: Vec<(f64, u32)> = (0..self.rooms()).map(|room| (cost(room), room)).collect();
+        let mut rooms: Vec<(f64, u32)> = rooms.iter().map(|room| (cost(*room), *room)).collect();
         rooms.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         // The costliest first, each into the slice that has least.
         let mut slices: std::collections::BTreeSet<(OrderedCost, u32)> = (0..of).map(|slice| (OrderedCost(0.0), slice)).collect();

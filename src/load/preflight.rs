@@ -54,7 +54,12 @@ pub struct Run {
     pub rooms: u32,
     /// Source addresses that the clients are spread over, at least one.
     pub sources: u32,
+    /// In each process.
     pub threads: u32,
+    /// Processes on this machine that share the clients, at least one.
+    pub processes: u32,
+    /// Whether the reference server is started for it, a process that holds all connections.
+    pub own_server: bool,
     /// Whether the target runs on this machine, and takes of its memory and cores.
     pub target_here: bool,
 }
@@ -122,18 +127,25 @@ pub struct Finding {
 /// What a run needs.
 pub fn needs(run: &Run) -> Vec<Need> {
     let (clients, rooms, threads) = (u64::from(run.clients), u64::from(run.rooms), u64::from(run.threads));
-    let sources = u64::from(run.sources.max(1));
+    let (sources, processes) = (u64::from(run.sources.max(1)), u64::from(run.processes.max(1)));
     let need = |resource, amount, why: &str| Need { resource, amount, why: why.to_owned() };
     let served = if run.target_here { clients * (SERVED_BYTES + SOCKET_BYTES) } else { 0 };
-    let memory = clients * (CLIENT_BYTES + SOCKET_BYTES) + rooms * ROOM_BYTES + threads * THREAD_BYTES + PROGRAM_BYTES + served;
-    let (whose, cores) = if run.target_here { (", the target's included", threads + 1) } else { ("", threads) };
+    let programs = processes * (threads * THREAD_BYTES + PROGRAM_BYTES);
+    let memory = clients * (CLIENT_BYTES + SOCKET_BYTES) + rooms * ROOM_BYTES + programs + served;
+    let (whose, cores) = if run.target_here { (", the target's included", processes * threads + 1) } else { ("", processes * threads) };
+    let most_in_one = if run.own_server { clients } else { clients.div_ceil(processes) };
+    let whole = if run.own_server && processes > 1 { "one a client in the reference server" } else { "one a client" };
     let mut needs = vec![
         need(
             Resource::Descriptors,
-            clients + HTTP_CONNECTIONS + threads * THREAD_DESCRIPTORS + PROGRAM_DESCRIPTORS,
-            "one a client, and some for HTTP and the program",
+            most_in_one + HTTP_CONNECTIONS + threads * THREAD_DESCRIPTORS + PROGRAM_DESCRIPTORS,
+            &format!("{whole}, and some for HTTP and the program"),
         ),
-        need(Resource::Ports, clients.div_ceil(sources) + HTTP_CONNECTIONS, "one a client, from each source address to one target"),
+        need(
+            Resource::Ports,
+            clients.div_ceil(sources) + processes * HTTP_CONNECTIONS,
+            "one a client, from each source address to one target",
+        ),
         need(Resource::Memory, memory, &format!("some KiB a client, room and socket{whose}")),
         need(Resource::Cores, cores, &format!("one a thread{}", if run.target_here { ", and one for the target" } else { "" })),
     ];
@@ -199,7 +211,11 @@ fn mends(need: &Need, run: &Run, machine: &Machine) -> Vec<String> {
             if hard.is_some_and(|hard| hard < need.amount) {
                 mends[0].push_str("  as root, since it is above the hard limit");
                 mends.push(format!("LimitNOFILE={} for a systemd unit, --ulimit nofile={} for a container", need.amount, need.amount));
-                mends.push("--shard I/N, to share the clients between processes".to_owned());
+                mends.push(if run.own_server {
+                    "a server of yours (--http, --ws), which may have a higher limit".to_owned()
+                } else {
+                    format!("--processes {}, to share the clients between processes", processes(run, hard.unwrap_or(1)))
+                });
             }
             mends
         }
@@ -234,14 +250,18 @@ fn mends(need: &Need, run: &Run, machine: &Machine) -> Vec<String> {
     }
 }
 
+/// As many processes as each stay within a limit of descriptors.
+fn processes(run: &Run, limit: u64) -> u64 {
+    let own = HTTP_CONNECTIONS + u64::from(run.threads) * THREAD_DESCRIPTORS + PROGRAM_DESCRIPTORS;
+    u64::from(run.clients).div_ceil(limit.saturating_sub(own).max(1))
+}
+
 /// As many source addresses as give the clients ports enough.
 fn sources(run: &Run, machine: &Machine) -> String {
     let each = machine.ports.map_or(MOST_PORTS, |ports| ports.count().saturating_sub(held(run, machine))).saturating_sub(HTTP_CONNECTIONS);
     let count = u64::from(run.clients).div_ceil(each.max(1));
     if run.target_here && count <= 250 {
-        let shown: Vec<String> = (1..=count.min(3)).map(|number| format!("--source 127.0.0.{number}")).collect();
-        let rest = if count > 3 { format!(" … --source 127.0.0.{count}") } else { String::new() };
-        format!("{}{rest}", shown.join(" "))
+        format!("--source 127.0.0.1-127.0.0.{}", count.max(2))
     } else {
         format!("--source ADDR, {count} times with addresses of this machine")
     }
@@ -268,7 +288,7 @@ mod tests {
     }
 
     fn run(clients: u32) -> Run {
-        Run { clients, rooms: 10, sources: 1, threads: 1, target_here: true }
+        Run { clients, rooms: 10, sources: 1, threads: 1, processes: 1, own_server: false, target_here: true }
     }
 
     fn finding(resource: Resource, run: &Run, machine: &Machine) -> Finding {
@@ -292,7 +312,7 @@ mod tests {
         assert_eq!(ports.sufficiency, Sufficiency::Short);
         assert_eq!(
             ports.mends,
-            ["sysctl -w net.ipv4.ip_local_port_range='1024 65535'".to_owned(), "--source 127.0.0.1 --source 127.0.0.2".to_owned()]
+            ["sysctl -w net.ipv4.ip_local_port_range='1024 65535'".to_owned(), "--source 127.0.0.1-127.0.0.2".to_owned()]
         );
 
         let memory = finding(Resource::Memory, &run(200_000), &machine());
@@ -307,9 +327,20 @@ mod tests {
     }
 
     #[test]
+    fn processes_share_the_descriptors_but_not_those_of_the_server_that_is_started() {
+        let alone = finding(Resource::Descriptors, &run(30_000), &machine());
+        assert_eq!(alone.mends.last().map(String::as_str), Some("--processes 2, to share the clients between processes"));
+        let shared = Run { processes: 2, ..run(30_000) };
+        assert_eq!(finding(Resource::Descriptors, &shared, &machine()).sufficiency, Sufficiency::Enough);
+        let served = finding(Resource::Descriptors, &Run { own_server: true, ..shared }, &machine());
+        assert_eq!(served.sufficiency, Sufficiency::Short);
+        assert_eq!(served.mends.last().map(String::as_str), Some("a server of yours (--http, --ws), which may have a higher limit"));
+    }
+
+    #[test]
     fn more_clients_than_all_ports_of_an_address_need_more_addresses() {
         let ports = finding(Resource::Ports, &run(150_000), &machine());
-        assert_eq!(ports.mends, ["--source 127.0.0.1 --source 127.0.0.2 --source 127.0.0.3 … --source 127.0.0.6"]);
+        assert_eq!(ports.mends, ["--source 127.0.0.1-127.0.0.6"]);
         let elsewhere = Run { target_here: false, ..run(150_000) };
         assert!(finding(Resource::Ports, &elsewhere, &machine()).mends.iter().any(|mend| mend.starts_with("--source ADDR, 7 times")));
     }
@@ -352,7 +383,7 @@ mod tests {
     proptest! {
         #[test]
         fn more_clients_never_need_less(clients in 0_u32..10_000_000, more in 0_u32..1_000_000, sources in 1_u32..9, threads in 1_u32..64, target_here: bool) {
-            let needs = |clients| needs(&Run { clients, rooms: 5, sources, threads, target_here });
+            let needs = |clients| needs(&Run { clients, rooms: 5, sources, threads, processes: 2, own_server: false, target_here });
             for (fewer, more) in needs(clients).iter().zip(&needs(clients + more)) {
                 prop_assert!(more.amount >= fewer.amount);
             }

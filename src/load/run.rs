@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::barrier::{BarrierError, Begin};
 use super::core::PhaseCounts;
 use super::door::{Door, Return, Ways};
 use super::health::{HealthInput, judge};
@@ -27,7 +28,7 @@ use crate::verdict::Conclusion;
 use crate::wire::http::HttpClient;
 use crate::wire::line::Destination;
 
-/// So long after the slices are ready they begin, all at once.
+/// So long after the slices are ready they begin, all at once, where nobody else has to.
 const LEAD: Duration = Duration::from_millis(20);
 
 /// How long one HTTP exchange may take.
@@ -69,12 +70,19 @@ pub enum LoadError {
     Panic(usize),
 }
 
-/// Carries out a load. Every event goes to `tell`, in order, the header first and the footer last.
+/// When a load begins that nobody else has to begin with.
+pub async fn at_once() -> Result<Begin, BarrierError> {
+    Ok(Begin::at(Instant::now() + LEAD))
+}
+
+/// Carries out a load. Every event goes to `tell`, in order, the header first and the footer last. When everything is ready, `gate` says when
+/// to begin; where it says that there will be no start, the load ends as one that never began.
 ///
 /// # Errors
 /// A machine that has no thread or descriptor left for it.
 pub async fn run(
     setting: &Setting,
+    gate: impl Future<Output = Result<Begin, BarrierError>>,
     interrupt: impl Future<Output = ()>,
     mut tell: impl FnMut(&Event),
 ) -> Result<(Measured, Conclusion), LoadError> {
@@ -82,14 +90,31 @@ pub async fn run(
     tell(&Event::Planned(Box::new(setting.planned.clone())));
     let stop = Arc::new(AtomicBool::new(false));
     let (told, mut telling) = mpsc::unbounded_channel();
-    let began = Instant::now();
-    let mut sampler = Sampler::new("load-");
-    let start = begin(setting, &stop, &told).map_err(LoadError::Setup)?;
+    let ready = prepare(setting, &stop, &told).map_err(LoadError::Setup)?;
     drop(told);
+    tokio::pin!(interrupt);
+    let begin = tokio::select! {
+        biased;
+        () = &mut interrupt => Err((Conclusion::Interrupted, None)),
+        begin = gate => begin.map_err(|error| (Conclusion::Inconclusive, Some(error.to_string()))),
+    };
+    let Begin { at: start, start: mut agreed } = match begin {
+        Ok(begin) => begin,
+        Err((conclusion, why)) => {
+            let interrupted = conclusion == Conclusion::Interrupted;
+            let notes = why.into_iter().collect();
+            tell(&Event::Finished(Footer { exit_code: conclusion.exit_code(), interrupted, notes, ..Footer::default() }));
+            return Ok((Measured::default(), conclusion));
+        }
+    };
+    let mut sampler = Sampler::new("load-");
+    for slice in &ready {
+        let _ = slice.send(start);
+    }
+    agreed.late_ms = millis(Instant::now().saturating_duration_since(start));
 
     let mut sum = Sum::new(setting);
     let (mut interrupted, mut aborted) = (false, None);
-    tokio::pin!(interrupt);
     loop {
         tokio::select! {
             biased;
@@ -123,15 +148,15 @@ pub async fn run(
         return Err(LoadError::Panic(slice));
     }
     sum.sample(&mut sampler, false);
-    let measured = sum.measured(aborted);
+    let measured = Measured { start: Some(agreed), ..sum.measured(aborted) };
     let conclusion = if interrupted { Conclusion::Interrupted } else { conclusion(&measured) };
     tell(&Event::Measured(Box::new(measured.clone())));
-    tell(&Event::Finished(Footer { at_ms: millis(began.elapsed()), exit_code: conclusion.exit_code(), interrupted, ..Footer::default() }));
+    tell(&Event::Finished(Footer { at_ms: millis(start.elapsed()), exit_code: conclusion.exit_code(), interrupted, ..Footer::default() }));
     Ok((measured, conclusion))
 }
 
-/// Starts all threads; when they begin.
-fn begin(setting: &Setting, stop: &Arc<AtomicBool>, told: &mpsc::UnboundedSender<Told>) -> io::Result<Instant> {
+/// Starts all threads, and waits until each is ready; what each must be told is when to begin. One that isn't told ends.
+fn prepare(setting: &Setting, stop: &Arc<AtomicBool>, told: &mpsc::UnboundedSender<Told>) -> io::Result<Vec<std_mpsc::Sender<Instant>>> {
     let mut polls = Vec::new();
     let (mut returns, mut receivers) = (Vec::new(), Vec::new());
     for _ in 0..setting.threads {
@@ -143,13 +168,13 @@ fn begin(setting: &Setting, stop: &Arc<AtomicBool>, told: &mpsc::UnboundedSender
     }
     let door = Door::open(setting.http.clone(), setting.ways, EXCHANGE, returns)?;
     let (shard, shards) = setting.shard;
+    let own = setting.plan.slice(shard, shards);
     let mut ready = Vec::new();
     for (index, (poll, done)) in polls.into_iter().zip(receivers).enumerate() {
-        let place = shard * setting.threads + index as u32;
         let order = Order {
             plan: setting.plan.clone(),
             index,
-            rooms: setting.plan.slice(place, shards * setting.threads),
+            rooms: setting.plan.cut(&own, index as u32, setting.threads),
             nonce: setting.nonce,
             to: setting.ws.clone(),
             sources: setting.sources.clone(),
@@ -168,7 +193,7 @@ fn begin(setting: &Setting, stop: &Arc<AtomicBool>, told: &mpsc::UnboundedSender
             let result = match (slice, start.recv()) {
                 (Ok(slice), Ok(start)) => slice.run(start),
                 (Err(error), _) => Err(error),
-                // Another slice could not be set up.
+                // There is no start: another slice could not be set up, or other shards didn't come.
                 (Ok(_), Err(_)) => return,
             };
             let _ = told.send(Told::Ended(index, Box::new(result)));
@@ -179,11 +204,7 @@ fn begin(setting: &Setting, stop: &Arc<AtomicBool>, told: &mpsc::UnboundedSender
         // A slice that failed says so at its end.
         let _ = wait.recv();
     }
-    let start = Instant::now() + LEAD;
-    for (_, starts) in &ready {
-        let _ = starts.send(start);
-    }
-    Ok(start)
+    Ok(ready.into_iter().map(|(_, starts)| starts).collect())
 }
 
 /// What all slices have told so far.
@@ -427,6 +448,14 @@ impl<'a> Sum<'a> {
             ThresholdVerdict { aborted: ended, ..verdict }
         });
         let thresholds = thresholds.collect();
-        Measured { histograms: Recorded::all(&histograms), phases, ledger: counts.account, errors, health, thresholds }
+        Measured {
+            histograms: Recorded::all(&histograms),
+            phases,
+            ledger: counts.account,
+            errors,
+            health,
+            thresholds,
+            ..Measured::default()
+        }
     }
 }

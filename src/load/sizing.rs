@@ -64,7 +64,8 @@ impl Sizing {
         // More threads than rooms would have nothing to do.
         let needed = traffic.map_or(1.0, |traffic| (traffic.cpu() / BUSY).ceil().max(1.0)).min(f64::from(rooms)) as u32;
         let cores = cores.unwrap_or(needed);
-        let needs = needs(&Run { clients, rooms, sources: 1, threads: cores.min(rooms), target_here: false });
+        let needs =
+            needs(&Run { clients, rooms, sources: 1, threads: cores.min(rooms), processes: 1, own_server: false, target_here: false });
         let amount = |resource| needs.iter().find(|need| need.resource == resource).map_or(0, |need| need.amount);
         let memory = (amount(Resource::Memory) as f64 * MEMORY_MARGIN) as u64;
         Self {

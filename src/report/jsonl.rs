@@ -50,7 +50,10 @@ impl JsonLines {
     pub fn event(&mut self, event: &Event) {
         if self.failed.is_none() {
             let written = serde_json::to_writer(&mut self.out, event).map_err(io::Error::from).and_then(|()| self.out.write_all(b"\n"));
-            self.failed = written.err();
+            // What a load has told so far is there when its process is killed, and costs a write a second.
+            let flushed =
+                written.and_then(|()| if matches!(event, Event::Planned(_) | Event::Second(_)) { self.out.flush() } else { Ok(()) });
+            self.failed = flushed.err();
         }
     }
 

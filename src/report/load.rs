@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::figures::{NONE, Table, count, millis, number, percent, plural, seconds};
 use super::little::{TOLERANCE, little};
+use super::shards::{self, why_invalid};
 use super::terminal::Verbosity;
 use super::transcript::printable;
 use crate::event::{
@@ -100,6 +101,9 @@ impl LoadReport {
             self.errors(out, &measured.errors)?;
         }
         self.thresholds(out, &measured.thresholds)?;
+        if shown {
+            shards(out, measured)?;
+        }
         if shown || measured.health.trust == Trust::Invalid {
             self.generator(out, measured, &histograms)?;
         }
@@ -153,7 +157,7 @@ impl LoadReport {
         write!(out, " in {}", plural(rooms, "room", "rooms"))?;
         write!(out, ", the largest of {}, by {}", planned.largest, plural(u64::from(planned.threads), "thread", "threads"))?;
         match &planned.shard {
-            Some(shard) => writeln!(out, "; shard {shard} of the plan")?,
+            Some(shard) => writeln!(out, "; shard {shard} of the plan, whose thresholds `chatspec merge` looks at")?,
             None => writeln!(out)?,
         }
         let pace = match planned.messages {
@@ -389,7 +393,7 @@ impl LoadReport {
             Trust::Degraded => YELLOW,
             Trust::Invalid => RED,
         };
-        let (word, meaning) = trusted(health.trust);
+        let (word, meaning) = (trusted_word(health.trust), trusted(measured));
         writeln!(out, "\n{BOLD}The generator{BOLD:#}: {style}{word}{style:#}, {meaning}")?;
         for reason in &health.reasons {
             writeln!(out, "  {style}•{style:#} {}", printable(reason))?;
@@ -469,12 +473,37 @@ pub fn word(exit_code: u8, trust: Option<Trust>) -> &'static str {
     }
 }
 
-/// A degree of trust, and what it means.
-pub fn trusted(trust: Trust) -> (&'static str, &'static str) {
+fn shards(out: &mut dyn Write, measured: &Measured) -> io::Result<()> {
+    if measured.shards.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{BOLD}The shards{BOLD:#}")?;
+    let mut table = Table::new(shards::TITLES);
+    for (is_well, row) in shards::rows(&measured.shards) {
+        table.row(if is_well { PLAIN } else { RED }, row.iter().map(|cell| printable(cell)).collect());
+    }
+    table.write(out)?;
+    for remark in shards::remarks(&measured.shards) {
+        writeln!(out, "  {}", printable(&remark))?;
+    }
+    Ok(())
+}
+
+/// A degree of trust in a word.
+pub fn trusted_word(trust: Trust) -> &'static str {
     match trust {
-        Trust::Trusted => ("trusted", "what was measured is the target's"),
-        Trust::Degraded => ("degraded", "the figures hold some of the generator's own delay"),
-        Trust::Invalid => ("invalid", "the generator was the bottleneck, so the figures say nothing of the target"),
+        Trust::Trusted => "trusted",
+        Trust::Degraded => "degraded",
+        Trust::Invalid => "invalid",
+    }
+}
+
+/// What the trust in a load's figures means.
+pub fn trusted(measured: &Measured) -> String {
+    match measured.health.trust {
+        Trust::Trusted => "what was measured is the target's".to_owned(),
+        Trust::Degraded => "the figures hold some of the generator's own delay".to_owned(),
+        Trust::Invalid => format!("{}, so the figures say nothing of the target", why_invalid(measured)),
     }
 }
 
@@ -499,11 +528,10 @@ pub fn said(measured: &Measured) -> Vec<String> {
         (broken, all) => format!("{broken} of {all} thresholds {} hold", if broken == 1 { "doesn't" } else { "don't" }),
     };
     let generator = match health.trust {
-        Trust::Trusted => "the generator is trusted",
-        Trust::Degraded => "the generator is degraded",
-        Trust::Invalid => "the generator was the bottleneck",
+        Trust::Invalid => why_invalid(measured),
+        trust => format!("the generator is {}", trusted_word(trust)),
     };
-    vec![deliveries, kept, generator.to_owned()]
+    vec![deliveries, kept, generator]
 }
 
 fn was(number: u64) -> String {

@@ -28,6 +28,7 @@ pub mod openmetrics;
 pub mod progress;
 pub mod script;
 pub mod series;
+pub mod shards;
 pub mod tap;
 pub mod terminal;
 pub mod transcript;

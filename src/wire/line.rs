@@ -74,6 +74,11 @@ impl Destination {
         Ok(destination)
     }
 
+    /// Whether it can be reached from an address: both are of one version of IP.
+    pub fn is_reached_from(&self, source: IpAddr) -> bool {
+        source.is_ipv4() == self.address.is_ipv4()
+    }
+
     /// The opening handshake and the key that it is answered by.
     fn request(&self) -> Result<(Vec<u8>, String), String> {
         let mut request = self.url.as_str().into_client_request().map_err(|error| error.to_string())?;
@@ -177,6 +182,9 @@ impl Line {
             // Small packets one by one are just what is measured.
             socket.set_tcp_nodelay(true)?;
             if let Some(from) = from {
+                // Else the port would be taken of all targets, and an address would have but one set of them.
+                #[cfg(target_os = "linux")]
+                nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::IpBindAddressNoPort, &true)?;
                 socket.bind(&SocketAddr::new(from, 0).into())?;
             }
             match socket.connect(&to.address.into()) {

@@ -110,6 +110,7 @@ pub fn measured() -> Measured {
             ..Health::default()
         },
         thresholds: vec![threshold("deliver.p99 < 150ms", true, Some("84.2 ms")), threshold("lost == 0", true, Some("0"))],
+        ..Measured::default()
     }
 }
 

@@ -19,6 +19,11 @@ pub struct Cluster {
     daemons: Vec<Child>,
 }
 
+/// Whether it is a failure that Slurm isn't installed.
+pub fn is_required() -> bool {
+    std::env::var("CHATSPEC_SLURM_TEST").is_ok_and(|value| value == "required")
+}
+
 /// A task of a job.
 pub struct Task(Pid);
 
@@ -37,8 +42,7 @@ impl Cluster {
             super::browser::program(&[name]).or_else(|| Path::new("/usr/sbin").join(name).is_file().then(PathBuf::new)).is_some()
         };
         if let Some(missing) = ["slurmctld", "slurmd", "sbatch", "srun", "sinfo"].into_iter().find(|name| !is_there(name)) {
-            let required = std::env::var("CHATSPEC_SLURM_TEST").is_ok_and(|value| value == "required");
-            assert!(!required, "{missing} is missing, and CHATSPEC_SLURM_TEST=required: install slurmctld, slurmd and slurm-client");
+            assert!(!is_required(), "{missing} is missing, and CHATSPEC_SLURM_TEST=required: install slurmctld, slurmd and slurm-client");
             eprintln!("skipped: Slurm is not installed ({missing} is missing)");
             return None;
         }
@@ -155,7 +159,9 @@ impl Drop for Cluster {
         }
         let nobody = || self.processes().is_empty().then_some(());
         let is_gone = wait_for(PATIENCE / 8, nobody).is_some();
-        self.processes().into_iter().filter_map(Pid::from_raw).for_each(|pid| drop(kill_process(pid, Signal::KILL)));
+        for pid in self.processes().into_iter().filter_map(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
         if !std::thread::panicking() {
             assert!(is_over && is_gone, "the cluster leaves nothing behind");
         }

@@ -4,7 +4,7 @@ use super::{Case, State};
 use crate::event::{Log, Trust};
 use crate::ledger::{Account, Witness, Wrong};
 use crate::report::figures::{count, plural, seconds};
-use crate::report::load::{meaning, said, word};
+use crate::report::load::{meaning, said, trusted, word};
 use crate::report::transcript::printable;
 
 /// The cases, the verdict in a word, and in a sentence.
@@ -50,7 +50,7 @@ pub fn cases(log: &Log) -> (Vec<Case>, String, String) {
         }
         Trust::Invalid => {
             generator.state = if code == 0 { State::Warned } else { State::Error };
-            generator.why = "the generator was the bottleneck, so the figures say nothing of the target".to_owned();
+            generator.why = trusted(measured);
         }
     }
     if generator.state != State::Passed {

@@ -9,7 +9,7 @@ use super::text::visible;
 use super::timeline::Timeline;
 use crate::event::{BUSY, Health, LATE, LOOP_LAG, Measured, Trust, VERY_LATE};
 use crate::report::figures::{count, millis, number, percent};
-use crate::report::load::{taken, trusted};
+use crate::report::load::{taken, trusted, trusted_word};
 use crate::stats::Durations;
 
 /// The class of a degree of trust, for its colour.
@@ -24,9 +24,8 @@ pub fn class(trust: Trust) -> &'static str {
 /// The verdict on the generator with its reasons, and its figures. `send_lag` is over the phases that count.
 pub fn health(measured: &Measured, send_lag: &Durations) -> Markup {
     let health = &measured.health;
-    let (word, meaning) = trusted(health.trust);
     html! {
-        p { strong class=(class(health.trust)) { (word) } ", " (meaning) "." }
+        p { strong class=(class(health.trust)) { (trusted_word(health.trust)) } ", " (trusted(measured)) "." }
         (reasons(health))
         dl class="about" {
             dt { "sent late" }

@@ -12,7 +12,8 @@ use super::{deliveries, rates};
 use crate::event::{Health, Measured, PhaseMeasured, Planned, ThresholdVerdict, Trust};
 use crate::report::figures::{NONE, count, number, percent, plural, seconds};
 use crate::report::little::{Little, TOLERANCE, little};
-use crate::report::load::{said, word};
+use crate::report::load::{said, trusted, word};
+use crate::report::shards;
 use crate::stats::{Clock, Metric};
 
 /// The conclusion, and the profile that it is of.
@@ -41,6 +42,11 @@ pub fn body(loaded: &Loaded<'_>) -> Markup {
             @if let Some(measured) = loaded.measured {
                 h2 id="generator" { "The generator" }
                 (generator::health(measured, &loaded.counted(Metric::SendLag, Clock::Intended)))
+                @if !measured.shards.is_empty() {
+                    h3 { "Its shards" }
+                    (figures(shards::TITLES, shards::rows(&measured.shards).map(|(_, row)| row)))
+                    ul { @for remark in shards::remarks(&measured.shards) { li { (remark) } } }
+                }
             }
             @if !loaded.seconds.is_empty() { (generator::charts(&loaded.timeline)) }
             @if let Some(account) = loaded.account() { (deliveries::account(account)) }
@@ -71,7 +77,7 @@ fn verdict(loaded: &Loaded<'_>, health: Option<&Health>) -> Markup {
             }
             @match trust {
                 Some(Trust::Invalid) => {
-                    p { strong { "The generator was the bottleneck, so no figure on this page says anything of the target." } }
+                    p { strong { "Not to be believed: " (loaded.measured.map(trusted).unwrap_or_default()) "." } }
                 }
                 Some(Trust::Degraded) => {
                     p { "The generator is degraded: the figures hold some of its own delay. " a href="#generator" { "Why" } "." }
@@ -115,7 +121,7 @@ fn tiles(loaded: &Loaded<'_>) -> Markup {
                 (tile("", &format!("{}/s", number(delivered)), "deliveries, where it counts"))
             }
             @if let Some(trust) = loaded.trust() {
-                (tile(generator::class(trust), crate::report::load::trusted(trust).0, "the generator"))
+                (tile(generator::class(trust), crate::report::load::trusted_word(trust), "the generator"))
             }
             @match wanted {
                 Some(wanted) if loaded.footer.interrupted => {

@@ -12,7 +12,7 @@ use super::spectrum::{self, Curve};
 use super::text::visible;
 use crate::event::Trust;
 use crate::report::figures::{NONE, number, plural};
-use crate::report::load::{trusted, word};
+use crate::report::load::{trusted_word, word};
 use crate::stats::Metric;
 
 /// A load with its name for a reader.
@@ -101,7 +101,7 @@ fn differences(loads: &[Named<'_>]) -> Vec<String> {
     });
     tell("Their targets are not the same", ".", &|loaded| format!("{} {}", loaded.header.target.http, loaded.header.target.ws));
     tell("Their generators were not trusted alike", ".", &|loaded| {
-        loaded.trust().map_or("nothing was measured to the end", |trust| trusted(trust).0).to_owned()
+        loaded.trust().map_or("nothing was measured to the end", |trust| trusted_word(trust)).to_owned()
     });
     tell("They used a different number of threads", ".", &|loaded| planned(loaded, &|planned| planned.threads.to_string()));
     tell("They were made by different versions of chatspec", ".", &|loaded| loaded.header.version.clone());
@@ -130,7 +130,7 @@ fn runs(loads: &[Named<'_>], inks: &[Ink]) -> Markup {
                             td { (visible(&loaded.header.target.http)) }
                             td { (visible(loaded.planned.map_or(NONE, |planned| &planned.profile))) }
                             td class="number" { (loaded.header.seed) }
-                            td { (loaded.trust().map_or(NONE, |trust| trusted(trust).0)) }
+                            td { (loaded.trust().map_or(NONE, |trust| trusted_word(trust))) }
                         }
                     }
                 }

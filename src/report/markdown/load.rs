@@ -7,7 +7,8 @@ use super::{Page, again, folded, target};
 use crate::event::{Kind, Log, Measured, Planned, Trust};
 use crate::report::cases::Cases;
 use crate::report::figures::{NONE, number, seconds};
-use crate::report::load::{LoadReport, PERCENTILES, cells};
+use crate::report::load::{LoadReport, PERCENTILES, cells, trusted};
+use crate::report::shards;
 use crate::report::terminal::Verbosity;
 use crate::stats::{Clock, Histograms, Metric};
 
@@ -29,6 +30,7 @@ pub fn page(log: &Log) -> String {
         }
         phases(&mut page, planned, measured);
         trust(&mut page, measured);
+        beside(&mut page, measured);
         for case in cases.cases.iter().filter(|case| case.area == "ledger" && !case.details.is_empty()) {
             page.block(&folded(&case.why, &block(&case.details)));
         }
@@ -95,11 +97,19 @@ fn phases(page: &mut Page, planned: &Planned, measured: &Measured) {
 fn trust(page: &mut Page, measured: &Measured) {
     let said = match measured.health.trust {
         Trust::Trusted => return,
-        Trust::Degraded => "**The generator was degraded**: the figures hold some of its own delay.",
-        Trust::Invalid => "**The generator was the bottleneck**: the figures say nothing of the target.",
+        Trust::Degraded => "**The generator was degraded**: the figures hold some of its own delay.".to_owned(),
+        Trust::Invalid => format!("**Not to be believed**: {}.", trusted(measured)),
     };
     let reasons: String = measured.health.reasons.iter().map(|reason| format!("- {}\n", inline(reason))).collect();
     page.block(&format!("{said}\n\n{reasons}"));
+}
+
+fn beside(page: &mut Page, measured: &Measured) {
+    let rows: Vec<Vec<String>> = shards::rows(&measured.shards).map(|(_, row)| row.iter().map(|cell| inline(cell)).collect()).collect();
+    if !rows.is_empty() {
+        page.block(&table(&shards::TITLES, &rows));
+        page.block(&shards::remarks(&measured.shards).iter().map(|remark| format!("- {}\n", inline(remark))).collect::<String>());
+    }
 }
 
 /// What a terminal would have shown.
