@@ -2,20 +2,29 @@
 
 mod support;
 
-use chatspec::event::Event;
+use std::fs::File;
+use std::io::BufReader;
+use std::process::{Child, Command};
+
+use chatspec::event::{Event, Log};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service};
+use reference_server::Config;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use support::{chatspec, stderr, stdout};
+use support::{chatspec, listener, reference, stderr, stdout};
 
 const TARGET: [&str; 6] =
     ["--image", "registry.example/chatspec:1", "--http", "http://chat.example:5000", "--ws", "ws://chat.example:2333"];
 
 /// What is printed for these arguments, behind a target and four shards.
 fn printed(more: &[&str]) -> String {
-    let output = chatspec(&[&["kubernetes", "--shards", "4"], &TARGET[..], more].concat());
+    printed_for(&[&["--shards", "4"][..], more].concat())
+}
+
+fn printed_for(more: &[&str]) -> String {
+    let output = chatspec(&[&["kubernetes"], &TARGET[..], more].concat());
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     stdout(&output)
 }
@@ -135,7 +144,7 @@ fn the_shards_play_the_plan_that_was_asked_for() {
         "--clients",
         "9",
         "--rooms",
-        "3",
+        "4",
         "--rate",
         "9/s",
         "--poisson",
@@ -210,6 +219,24 @@ fn what_refers_to_something_refers_to_what_is_there() {
     }
 }
 
+/// A namespace with the strictest of Kubernetes' Pod Security Standards takes the pods.
+#[test]
+fn the_pods_are_within_the_restricted_standard() {
+    for job in documents(&printed(&EVERYTHING)).iter().filter(|document| document["kind"] == "Job") {
+        let pod = &job["spec"]["template"]["spec"];
+        let (whole, own) = (&pod["securityContext"], &pod["containers"][0]["securityContext"]);
+        assert_eq!((&whole["runAsNonRoot"], &whole["seccompProfile"]), (&json!(true), &json!({"type": "RuntimeDefault"})));
+        assert!(whole["runAsUser"].as_u64().is_some_and(|user| user > 0));
+        assert_eq!((&own["allowPrivilegeEscalation"], &own["capabilities"]), (&json!(false), &json!({"drop": ["ALL"]})));
+        assert_eq!((&pod["hostNetwork"], &pod["hostPID"], &pod["containers"][1]), (&Value::Null, &Value::Null, &Value::Null));
+        let settings = whole["sysctls"].as_array().map_or(&[][..], Vec::as_slice);
+        assert!(settings.iter().all(|setting| setting["name"] == "net.ipv4.ip_local_port_range"), "the others aren't safe: {settings:?}");
+        for volume in pod["volumes"].as_array().expect("volumes") {
+            assert!(volume.get("configMap").or(volume.get("persistentVolumeClaim")).is_some(), "{volume}");
+        }
+    }
+}
+
 #[test]
 fn a_secret_is_in_no_manifest() {
     let text = printed(&EVERYTHING);
@@ -224,6 +251,58 @@ fn a_secret_is_in_no_manifest() {
     }
     let command = "create secret generic evening-headers --from-literal=HEADER_AUTHORIZATION=… --from-literal=TOKEN=…";
     assert!(text.contains(command), "{text}");
+}
+
+/// Pods in all but name: a process each, with a pod's environment, and one file for both of its outputs, as a cluster keeps them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_four_pods_log_is_one_load_once_merged() {
+    let server = reference(Config { capacity: 5, ..Config::default() }).await;
+    let shape = ["--clients", "40", "--rooms", "8", "--rate", "80/s", "--phase", "steady:2s", "--deadline", "3s", "--shards", "4"];
+    // A pod wouldn't reach what is only on this machine, so that the addresses are put in afterwards.
+    let text = printed_for(&shape).replace("http://chat.example:5000/", &server.http).replace("ws://chat.example:2333/", &server.ws);
+    let dir = tempfile::tempdir().expect("a folder");
+    let all = documents(&text);
+    let (file, profile) = of_kind(&all, "ConfigMap")["data"].as_object().and_then(|data| data.iter().next()).expect("a profile");
+    std::fs::write(dir.path().join(file), profile.as_str().expect("a text")).expect("the folder is new");
+    let logs = dir.path().join("logs");
+    std::fs::create_dir(&logs).expect("the folder is new");
+    let port = listener().await.local_addr().expect("it is bound").port();
+    let pods: Vec<Child> = (0..4)
+        .map(|index: u32| {
+            let words = started_with(of_kind(&all, "Job"), &index.to_string());
+            let here = |word: &String| match word.as_str() {
+                word if word.ends_with(":7700") => format!("127.0.0.1:{port}"),
+                word => word.replace("/profile", &dir.path().display().to_string()),
+            };
+            let log = File::create(logs.join(format!("pod-{index}"))).expect("the folder is new");
+            Command::new(env!("CARGO_BIN_EXE_chatspec"))
+                .args(words[1..].iter().map(here))
+                .env("JOB_COMPLETION_INDEX", index.to_string())
+                .stdout(log.try_clone().expect("a second descriptor"))
+                .stderr(log)
+                .spawn()
+                .expect("it can be started")
+        })
+        .collect();
+    for mut pod in pods {
+        tokio::task::spawn_blocking(move || pod.wait()).await.expect("it is waited for").expect("it ends");
+    }
+    // What the comments say to do.
+    for index in 0..4 {
+        let text = std::fs::read_to_string(logs.join(format!("pod-{index}"))).expect("a log");
+        let lines: String = text.lines().filter(|line| line.starts_with('{')).map(|line| format!("{line}\n")).collect();
+        std::fs::write(logs.join(format!("shard-{index}.jsonl")), lines).expect("it can be written");
+    }
+    let whole = dir.path().join("whole.jsonl");
+    let (logs, whole) = (logs.to_str().expect("UTF-8"), whole.to_str().expect("UTF-8"));
+    let merged = chatspec(&["merge", logs, "--json", whole]);
+    // On a machine that has other work to do, a generator rightly says that its figures are none.
+    assert!(matches!(merged.status.code(), Some(0 | 3)), "{}{}", stdout(&merged), stderr(&merged));
+    let log = Log::read(BufReader::new(File::open(whole).expect("it was written"))).expect("a whole log");
+    assert!(log.footer.notes.iter().any(|note| note == "merged from 4 of 4 shards"), "{:?}", log.footer.notes);
+    let measured = log.events.iter().find_map(|event| if let Event::Measured(measured) = event { Some(measured) } else { None });
+    let ledger = &measured.expect("measurements").ledger;
+    assert_eq!((ledger.sent, ledger.lost, ledger.duplicated), (160, 0, 0), "{}", stdout(&merged));
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Load {
         let duration = format!("steady:{seconds}s");
         let shape = ["--clients", "40", "--rooms", "8", "--rate", "80/s", "--phase", &duration, "--deadline", "3s", "--seed", "7"];
         let target = ["--http", &server.http, "--ws", &server.ws, "--reading", "R-PARAMS=get-query", "--capacity", "5"];
-        let shards = ["--shards", "4", "--name", "load", "--program", env!("CARGO_BIN_EXE_chatspec")];
+        let shards = ["--shards", "4", "--name", "load", "--barrier-timeout", "60s", "--program", env!("CARGO_BIN_EXE_chatspec")];
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::write(dir.path().join("load.sbatch"), printed(&[&shape[..], &target, &shards].concat())).expect("the folder is new");
         Self { dir, _server: server }
@@ -138,17 +138,16 @@ async fn a_lost_task_is_named_and_the_others_are_merged() {
     let (watched, within) = (cluster.clone(), load.dir.path().to_owned());
     let killed = tokio::task::spawn_blocking(move || {
         let task = watched.task(2, "chatspec");
-        // It has played for some seconds when it has written something.
-        let written = || {
+        let plays = || {
             let entries = std::fs::read_dir(&within).ok()?.flatten();
-            let logs = entries.map(|entry| entry.path().join("shards/shard-2.jsonl"));
-            logs.filter_map(|log| std::fs::metadata(log).ok()).any(|log| log.len() > 0).then_some(())
+            let mut logs = entries.filter_map(|entry| std::fs::read_to_string(entry.path().join("shards/shard-2.jsonl")).ok());
+            logs.any(|log| log.contains(r#""event":"second""#)).then_some(())
         };
-        let has_written = wait_for(Duration::from_secs(60), written).is_some();
+        let has_played = wait_for(Duration::from_secs(120), plays).is_some();
         task.kill();
-        has_written
+        has_played
     });
-    assert!(killed.await.expect("it is killed"), "the shard's log is written while it plays");
+    assert!(killed.await.expect("it is killed"), "the shard's log tells each second while it plays");
     let output = job.await.expect("it is waited for");
     let told = load.told();
     assert_eq!(output.status.code(), Some(3), "{}{told}", stderr(&output));

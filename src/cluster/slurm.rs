@@ -41,7 +41,7 @@ impl Slurm {
         let Self { spread, program, .. } = self;
         let shards = spread.sizing.shards;
         let program = quote(program);
-        script.push_str("\nset -euo pipefail\n");
+        script.push_str("\n# What stands in single quotes here is meant so.\n# shellcheck disable=SC2016\nset -euo pipefail\n");
         for header in &spread.headers {
             let _ = writeln!(script, ": \"${{{}:?export it before sbatch}}\"", header.variable);
         }
@@ -55,13 +55,13 @@ mkdir -p "$results/shards"
 cat >"$results/{file}" <<'{END}'
 {profile}{END}
 
-# The others meet the first shard on the first node, at a port that no other job of these days has.
+# The others meet the first shard on the first node, which this script runs on, at a port that no other job of these days begins with.
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 first=$(scontrol --oneliner show node "${{nodes[0]}}" | sed -nE 's/.* NodeAddr=([^ ]+).*/\1/p')
 port=$(({port} + SLURM_JOB_ID % {ports}))
+while (exec 3<>"/dev/tcp/$first/$port") 2>/dev/null; do port=$((port + 1)); done
 
-# A shard that is lost ends none of the others; which one it was, merge says.
-# shellcheck disable=SC2016 # The task alone knows its number.
+# A shard that is lost ends none of the others; which one it was, merge says. Its number is known to the task alone.
 srun --ntasks={shards} --cpus-per-task={cpus} --kill-on-bad-exit=0 --wait=0 --no-kill --output="$results/shard-%t.txt" \
   bash -c 'exec "$@" --json "$0/shard-$SLURM_PROCID.jsonl"' "$results/shards" \
   {program} load "$results/{file}" {options} \

@@ -63,11 +63,13 @@ impl Cluster {
         let mut conf = format!(
             "ClusterName=chatspec\nSlurmctldHost=localhost(127.0.0.1)\nSlurmctldPort={}\nSlurmUser={user}\nSlurmdUser={user}\n\
              AuthType=auth/none\nCredType=cred/none\nProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\nSwitchType=switch/none\n\
-             JobAcctGatherType=jobacct_gather/none\nMpiDefault=none\nSelectType=select/cons_tres\nSelectTypeParameters=CR_Core_Memory\n\
+             JobAcctGatherType=jobacct_gather/none\nMpiDefault=none\nFirstJobId={}\nSelectType=select/cons_tres\nSelectTypeParameters=CR_Core_Memory\n\
              CommunicationParameters=NoCtldInAddrAny,NoInAddrAny\nMinJobAge=4\nReturnToService=2\n\
              StateSaveLocation={root}/state\nSlurmdSpoolDir={root}/spool-%n\n\
              SlurmctldPidFile={root}/slurmctld.pid\nSlurmdPidFile={root}/slurmd-%n.pid\n\
              SlurmctldLogFile={root}/slurmctld.log\nSlurmdLogFile={root}/slurmd-%n.log\n",
+            ports[0],
+            // Two clusters of one machine have different jobs, and so different ports for them.
             ports[0],
             root = root.display(),
         );
