@@ -398,15 +398,14 @@ fn shards_that_are_no_whole_are_refused() {
         refused(&|loads| loads.clear()),
     ];
     insta::assert_snapshot!(messages.join("\n"), @r"
-    of 3 shards these are missing: 2/3
     2.jsonl: it is the shard 3 of 3, and so is 1.jsonl
-    2.jsonl: it is of another plan than 1.jsonl; run all shards with the same profile, seed, N and --threads
-    2.jsonl: it is of another seed than 1.jsonl; run all shards with the same profile, seed, N and --threads
-    2.jsonl: it is of another number of shards than 1.jsonl; run all shards with the same profile, seed, N and --threads
-    2.jsonl: it is of another number of threads than 1.jsonl; run all shards with the same profile, seed, N and --threads
+    2.jsonl: it is of another plan than 1.jsonl; run all shards with the same chatspec, profile, seed and N
+    2.jsonl: it is of another seed than 1.jsonl; run all shards with the same chatspec, profile, seed and N
+    2.jsonl: it is of another number of shards than 1.jsonl; run all shards with the same chatspec, profile, seed and N
+    2.jsonl: it is of another version of chatspec than 1.jsonl; run all shards with the same chatspec, profile, seed and N
+    2.jsonl: it began 1.5 s after 1.jsonl, so that they did not load the target together; --barrier or --start-at let shards begin at once
     0.jsonl: its shard is `0/3`, which is not I/N with I from 1 to N
     0.jsonl: it is no shard, but a whole run; a shard's run had `--shard I/N`
-    0.jsonl: the run was interrupted, so that its part of the plan isn't whole
     there is no log to merge
     ");
 }

@@ -173,6 +173,36 @@ async fn a_shard_that_is_killed_is_named_and_the_others_are_merged() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_others_play_on_where_the_first_shard_is_killed() {
+    let server = server().await;
+    let dir = tempfile::tempdir().expect("a folder");
+    let logs: Vec<_> = (1..=2).map(|shard| dir.path().join(format!("{shard}.jsonl"))).collect();
+    let (second, said) = tokio::task::spawn_blocking({
+        let (http, ws, logs) = (server.http.clone(), server.ws.clone(), logs.clone());
+        move || {
+            let shape = ["--clients", "8", "--rooms", "4", "--rate", "40/s", "--phase", "steady:4s", "--threads", "1"];
+            let shard = |shard: &str, log: &Path, barrier: [&str; 2]| {
+                let own = ["load", "--http", &http, "--ws", &ws, "--shard", shard, "--json", log.to_str().expect("text")];
+                start(&[&own[..], &shape, &barrier].concat())
+            };
+            let mut first = shard("1/2", &logs[0], ["--barrier-listen", "127.0.0.1:0"]);
+            let at = barrier(&mut first);
+            let second = shard("2/2", &logs[1], ["--barrier", &at]);
+            until_it_loads(&logs[1]);
+            first.0.kill().expect("it is killed");
+            ended(second)
+        }
+    })
+    .await
+    .expect("no panic");
+    assert!(matches!(second, Some(0 | 3)) && said.contains("the first shard was gone before the end; this one played on"), "{said}");
+    let log = read(&logs[1]);
+    let (planned, measured) = log.load().expect("a load's");
+    let due: u64 = measured.phases.iter().map(|phase| phase.planned).sum();
+    assert!(measured.ledger.sent == due && Some(due * 2) == planned.messages, "it has sent its half: {said}");
+}
+
 /// The processes that a process has started.
 #[cfg(target_os = "linux")]
 fn children(of: u32) -> Vec<u32> {
@@ -273,11 +303,12 @@ async fn shards_that_begin_at_a_time_need_not_know_each_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_shared_is_wrong_usage_and_says_why() {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 7] = [
         (&["--shard", "3/2"], "there is no shard 3 of 2"),
         (&["--shard", "1/50", "--clients", "40", "--rooms", "20"], "50 shards are too many for 20 rooms"),
-        (&["--shard", "1/2", "--start-at", "2001-01-01T00:00:00Z"], "this time is over"),
-        (&["--shard", "2/2", "--barrier-listen", "127.0.0.1:0"], "only the first shard listens"),
+        (&["--shard", "1/2"], "give --http and --ws"),
+        (&["--shard", "1/2", "--http", "http://127.0.0.1:9", "--start-at", "2001-01-01T00:00:00Z"], "this time is over"),
+        (&["--shard", "2/2", "--http", "http://127.0.0.1:9", "--barrier-listen", "127.0.0.1:0"], "only the first shard listens"),
         (&["--barrier", "127.0.0.1:7700"], "--shard"),
         (&["--processes", "2", "--shard", "1/2"], "cannot be used with"),
     ];
@@ -286,7 +317,7 @@ async fn what_cannot_be_shared_is_wrong_usage_and_says_why() {
         assert_eq!(code, 2, "{arguments:?}: {stdout}{stderr}");
         assert!(stderr.contains(says), "{arguments:?}: {stderr}");
     }
-    let (code, _, stderr) =
-        chatspec_off_the_runtime(&["load", "--shard", "2/2", "--barrier", "127.0.0.1:9", "--barrier-timeout", "300ms"]).await;
+    let nobody = ["--http", "http://127.0.0.1:9", "--barrier", "127.0.0.1:9", "--barrier-timeout", "300ms"];
+    let (code, _, stderr) = chatspec_off_the_runtime(&[&["load", "--shard", "2/2"], &nobody[..]].concat()).await;
     assert_eq!((code, stderr.contains("the barrier at 127.0.0.1:9 was not reached within 300ms")), (3, true), "{stderr}");
 }

@@ -7,7 +7,7 @@ use super::load_job::{GeneratorArgs, Goal, Job, Part};
 use super::load_shape::{ShapeArgs, profile};
 use super::load_shard::ShardArgs;
 use super::target::{TargetArgs, quote};
-use super::{Ended, find_max, processes};
+use super::{Ended, Usage, find_max, processes};
 use crate::event::Event;
 use crate::report::load::LoadReport;
 use crate::report::load_progress::LoadProgress;
@@ -52,6 +52,9 @@ pub async fn run(args: LoadArgs) -> Ended {
         Ok(job) => job,
         Err(short) => return Ok(inconclusive(&format!("{}this machine can't carry out this load", short.0))),
     };
+    if matches!(part, Part::Shard(_)) && args.target.http.is_none() && args.target.ws.is_none() {
+        return Err(Usage("--shard: give --http and --ws, since each shard would start a reference server of its own".into()).into());
+    }
     let mut files = Files::open(args.files.clone()).await?;
     if let Part::Processes(processes) = part {
         return processes::run(&args, &job, processes, files).await;

@@ -93,7 +93,7 @@ impl Gate {
     async fn open(self) -> Result<Begin, BarrierError> {
         match self {
             Gate::Nothing => at_once().await,
-            Gate::Time(time) => Ok(Begin::at_time(time)),
+            Gate::Time(time) => Ok(Begin::at_time(time).await),
             Gate::Barrier { place, .. } => place.start().await,
         }
     }
@@ -241,13 +241,15 @@ impl Job {
             if let (Some(link), Event::Second(second)) = (&link, event) {
                 link.second(second);
             }
-            match (event, called_off.get()) {
-                (Event::Finished(footer), Some(why)) => {
-                    let mut footer = footer.clone();
-                    footer.notes.push(format!("the load was called off: {why}"));
-                    tell(&Event::Finished(footer));
+            if let Event::Finished(footer) = event {
+                let mut footer = footer.clone();
+                footer.notes.extend(called_off.get().map(|why| format!("the load was called off: {why}")));
+                if link.as_ref().is_some_and(Link::is_gone) {
+                    footer.notes.push("the first shard was gone before the end; this one played on".to_owned());
                 }
-                _ => tell(event),
+                tell(&Event::Finished(footer));
+            } else {
+                tell(event);
             }
             if matches!(event, Event::Started(_)) {
                 goal.readings.iter().for_each(&mut tell);

@@ -228,8 +228,10 @@ impl Begin {
         Self { at, start: Start { host: host_name(), at_unix_ms, ..Start::default() } }
     }
 
-    /// At a time by this machine's clock; in the past, where the time is over.
-    pub fn at_time(time: SystemTime) -> Self {
+    /// At a time by this machine's clock, for which is waited here but for a last moment; in the past, where the time is over.
+    pub async fn at_time(time: SystemTime) -> Self {
+        let until = time.duration_since(SystemTime::now()).unwrap_or_default();
+        sleep(until.saturating_sub(LEAD)).await;
         let now = (SystemTime::now(), Instant::now());
         let at = match time.duration_since(now.0) {
             Ok(until) => now.1 + until,
@@ -333,15 +335,16 @@ impl Place {
         let base = Instant::now();
         let _ = self.writer.send(FromShard::Ready);
         let mut best: Option<Offset> = None;
-        let (mut sent, mut number) = (0, 0);
+        // Numbers never begin anew, so that no late answer passes for another.
+        let (mut sent, mut number, mut left) = (0, 0, 0);
         loop {
             let told = self.reader.next::<FromHost>().await;
             match told.map_err(|error| BarrierError::Gone { at: self.at.clone(), why: error.to_string() })? {
-                FromHost::Gather => (best, number) = (None, 0),
-                FromHost::Pong { number: answered, at_ns } if answered == number => {
+                FromHost::Gather => (best, left) = (None, ROUND_TRIPS),
+                FromHost::Pong { number: answered, at_ns } if answered == number && left > 0 => {
                     let offset = Offset::of(sent, at_ns, nanos(base.elapsed()));
                     best = Some(best.filter(|best| best.round_trip_ns <= offset.round_trip_ns).unwrap_or(offset));
-                    number += 1;
+                    left -= 1;
                 }
                 FromHost::Start { at_ns, at_unix_ms } => {
                     let offset = best.unwrap_or(Offset { ahead_ns: 0, round_trip_ns: 0 });
@@ -353,7 +356,8 @@ impl Place {
                 FromHost::Abort { why } => return Err(BarrierError::Aborted { why }),
                 _ => continue,
             }
-            if number < ROUND_TRIPS {
+            if left > 0 {
+                number += 1;
                 sent = nanos(base.elapsed());
                 let _ = self.writer.send(FromShard::Ping { number });
             } else {
@@ -578,6 +582,9 @@ impl Host {
             }
             let mut members = guests.iter().filter(|guest| guest.shard.is_some());
             let all = members.clone().count() as u32 == self.fingerprint.of;
+            if aborted && guests.iter().all(|guest| guest.shard.is_none() || guest.ended) {
+                return;
+            }
             match phase {
                 Phase::Gathering if all && members.all(|guest| guest.ready) => {
                     phase = Phase::Comparing;
@@ -638,4 +645,167 @@ fn send_all(guests: &[Guest], message: &FromHost) {
 
 fn call_off(guests: &[Guest], why: &str) {
     send_all(guests, &FromHost::Abort { why: why.to_owned() });
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn fingerprint(of: u32) -> Fingerprint {
+        Fingerprint { version: "1".into(), hash: "h".into(), seed: 7, of }
+    }
+
+    /// A host, where it listens, what calls the load off, and what it has told at its end.
+    async fn host(of: u32) -> (String, oneshot::Sender<String>, tokio::task::JoinHandle<Vec<String>>) {
+        let host = Host::listen("127.0.0.1:0", fingerprint(of), *b"nonce234").await.expect("a port");
+        let at = host.address().expect("it listens").to_string();
+        let (call_off, called_off) = oneshot::channel();
+        let serving = tokio::spawn(async move {
+            let mut told = Vec::new();
+            let abort = async {
+                match called_off.await {
+                    Ok(why) => why,
+                    Err(_) => std::future::pending().await,
+                }
+            };
+            host.serve(abort, |tidings| {
+                told.push(match tidings {
+                    Tidings::Came { shard, .. } => format!("came {shard}"),
+                    Tidings::Refused { why, .. } => format!("refused: {why}"),
+                    Tidings::Started => "started".into(),
+                    Tidings::Second { shard, .. } => format!("second of {shard}"),
+                    Tidings::Ended { shard } => format!("ended {shard}"),
+                    Tidings::Lost { shard, started } => format!("lost {shard} {started}"),
+                    Tidings::Aborted { why } => format!("aborted: {why}"),
+                });
+            })
+            .await;
+            told
+        });
+        (at, call_off, serving)
+    }
+
+    async fn place(at: &str, shard: u32, of: u32) -> (Place, Link) {
+        Place::take(at, shard, fingerprint(of), PATIENCE).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[tokio::test]
+    async fn all_begin_at_one_instant_with_one_nonce_and_say_goodbye() {
+        let (at, _call_off, serving) = host(2).await;
+        let (one, one_link) = place(&at, 1, 2).await;
+        let (two, two_link) = place(&at, 2, 2).await;
+        assert_eq!((one.nonce(), two.nonce()), (*b"nonce234", *b"nonce234"));
+        let (one, two) = tokio::join!(one.start(), two.start());
+        let (one, two) = (one.expect("a start"), two.expect("a start"));
+        let within = (one.start.within_ms.expect("compared") + two.start.within_ms.expect("compared")).max(0.001);
+        let apart = one.at.max(two.at).duration_since(one.at.min(two.at)).as_secs_f64() * 1000.0;
+        // Both have the same clock here, so what they are apart is what the comparison was wrong by.
+        assert!(apart <= within, "{apart} ms apart, and known to within {within} ms");
+        assert_eq!(one.start.at_unix_ms, two.start.at_unix_ms);
+        one_link.second(&Second::default());
+        one_link.end().await;
+        two_link.end().await;
+        let told = serving.await.expect("no panic");
+        assert_eq!(told, ["came 1", "came 2", "started", "second of 1", "ended 1", "ended 2"]);
+    }
+
+    #[tokio::test]
+    async fn who_goes_before_the_start_may_come_again_and_strangers_change_nothing() {
+        let (at, _call_off, serving) = host(2).await;
+        let mut stranger = TcpStream::connect(&at).await.expect("it listens");
+        stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("it is written");
+        let mut flood = TcpStream::connect(&at).await.expect("it listens");
+        let _ = flood.write_all(&vec![b'x'; 2 << 20]).await;
+        let (one, one_link) = place(&at, 1, 2).await;
+        let doubled = Place::take(&at, 1, fingerprint(2), PATIENCE).await.err().map(|error| error.to_string()).expect("it is refused");
+        assert!(doubled.contains("shard 1/2 is here already, from 127.0.0.1:"), "{doubled}");
+        drop(place(&at, 2, 2).await);
+        // The host may hear of the one that comes before it hears of the one that went.
+        let (two, two_link) = loop {
+            match Place::take(&at, 2, fingerprint(2), PATIENCE).await {
+                Ok(placed) => break placed,
+                Err(BarrierError::Refused { .. }) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        };
+        let (one, two) = tokio::join!(one.start(), two.start());
+        assert!(one.is_ok() && two.is_ok());
+        let late = Place::take(&at, 2, fingerprint(2), PATIENCE).await.err().map(|error| error.to_string()).expect("it is refused");
+        assert!(late.contains("is here already"), "{late}");
+        drop(two_link);
+        one_link.end().await;
+        drop((stranger, flood));
+        serving.abort();
+    }
+
+    #[tokio::test]
+    async fn shards_of_another_load_are_refused_with_what_differs() {
+        let (at, _call_off, serving) = host(2).await;
+        let others = [
+            (Fingerprint { version: "2".into(), ..fingerprint(2) }, "another version of chatspec"),
+            (Fingerprint { hash: "x".into(), ..fingerprint(2) }, "another profile"),
+            (Fingerprint { seed: 8, ..fingerprint(2) }, "another seed"),
+            (fingerprint(3), "another number of shards"),
+        ];
+        for (other, what) in others {
+            let refused = Place::take(&at, 2, other, PATIENCE).await.err().map(|error| error.to_string()).expect("it is refused");
+            assert!(refused.contains(what), "{refused}");
+        }
+        serving.abort();
+    }
+
+    #[tokio::test]
+    async fn a_load_that_is_called_off_ends_for_all_before_the_start_and_after() {
+        let (at, call_off, serving) = host(2).await;
+        let (one, _link) = place(&at, 1, 2).await;
+        call_off.send("no more".into()).expect("it serves");
+        let error = one.start().await.expect_err("it is called off").to_string();
+        assert_eq!(error, "the load was called off: no more");
+        drop(_link);
+        assert_eq!(serving.await.expect("no panic").last().map(String::as_str), Some("lost 1 false"));
+
+        let (at, _call_off, serving) = host(2).await;
+        let ((one, one_link), (two, two_link)) = (place(&at, 1, 2).await, place(&at, 2, 2).await);
+        let (one, two) = tokio::join!(one.start(), two.start());
+        assert!(one.is_ok() && two.is_ok());
+        one_link.abort("it was interrupted");
+        assert_eq!(two_link.aborted().await, "shard 1/2: it was interrupted");
+        assert_eq!(one_link.aborted().await, "shard 1/2: it was interrupted");
+        one_link.end().await;
+        two_link.end().await;
+        assert!(serving.await.expect("no panic").contains(&"ended 2".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_host_that_goes_away_stops_nobody() {
+        let (at, _call_off, serving) = host(1).await;
+        let (one, link) = place(&at, 1, 1).await;
+        one.start().await.expect("a start");
+        serving.abort();
+        let _ = serving.await;
+        // Its sockets are closed by the runtime when the tasks are; the line says so when it has heard.
+        let mut state = link.state.clone();
+        let _ = state.wait_for(|state| *state == State::Gone).await;
+        assert!(link.is_gone());
+        link.second(&Second::default());
+        assert!(timeout(Duration::from_millis(50), link.aborted()).await.is_err(), "nobody calls it off any more");
+        link.end().await;
+    }
+
+    proptest! {
+        /// Whatever the clocks show and however unequal the ways are, the true offset is within half a round trip of the estimate.
+        #[test]
+        fn an_offset_is_known_to_within_half_a_round_trip(
+            ours in 0_u64..1_000_000_000_000, ahead in 0_u64..1_000_000_000_000, there in 0_u64..50_000_000, back in 0_u64..50_000_000,
+        ) {
+            let offset = Offset::of(ours, ours + there + ahead, ours + there + back);
+            let wrong = (offset.ahead_ns - i128::from(ahead)).unsigned_abs();
+            prop_assert!(wrong <= u128::from(offset.round_trip_ns) / 2 + 1, "{wrong} ns of {} ns", offset.round_trip_ns);
+        }
+    }
 }

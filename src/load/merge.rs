@@ -143,8 +143,11 @@ pub fn merge(parts: &[Part], known: &BTreeMap<u32, String>) -> Result<Log, Merge
     }
 
     let header = first.part.header().expect("a shard has one");
+    // One process repeats it, or the shards do, each with its own number.
+    let reproduce = header.reproduce.split(" --shard ").next().unwrap_or_default().to_owned();
     let header = Header {
         started: shards.iter().filter_map(|shard| Some(&shard.part.header()?.started)).min().expect("there is a shard").clone(),
+        reproduce,
         ..header.clone()
     };
     let planned = Planned { threads: shards.iter().map(|shard| shard.planned.threads).sum(), shard: None, ..first.planned.clone() };

@@ -586,17 +586,20 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
         #[test]
-        fn any_number_of_slices_does_the_same(profile in profile(), seed: u64, of in 1u32..9) {
+        fn any_number_of_shards_and_threads_does_the_same(profile in profile(), seed: u64, of in 1u32..9, threads in 1u32..4) {
             let plan = Plan::new(profile.clone(), seed);
             prop_assume!(plan.is_ok());
             let plan = plan.expect("a plan");
             let whole = happenings(&plan, 0..plan.rooms());
             let mut parts = BTreeMap::new();
             for index in 0..of {
-                // Each slice by a process of its own.
+                // Each shard by a process of its own.
                 let plan = Plan::new(profile.clone(), seed).expect("a plan");
-                for (number, room) in happenings(&plan, plan.slice(index, of)) {
-                    prop_assert!(parts.insert(number, room).is_none(), "room {number} is in two slices");
+                let own = plan.slice(index, of);
+                for thread in 0..threads + index % 2 {
+                    for (number, room) in happenings(&plan, plan.cut(&own, thread, threads + index % 2)) {
+                        prop_assert!(parts.insert(number, room).is_none(), "room {number} is in two slices");
+                    }
                 }
             }
             prop_assert_eq!(whole, parts);

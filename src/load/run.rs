@@ -111,7 +111,6 @@ pub async fn run(
     for slice in &ready {
         let _ = slice.send(start);
     }
-    agreed.late_ms = millis(Instant::now().saturating_duration_since(start));
 
     let mut sum = Sum::new(setting);
     let (mut interrupted, mut aborted) = (false, None);
@@ -148,6 +147,7 @@ pub async fn run(
         return Err(LoadError::Panic(slice));
     }
     sum.sample(&mut sampler, false);
+    agreed.late_ms = sum.results.iter().flatten().map(|result| result.late).max().map_or(0.0, millis);
     let measured = Measured { start: Some(agreed), ..sum.measured(aborted) };
     let conclusion = if interrupted { Conclusion::Interrupted } else { conclusion(&measured) };
     tell(&Event::Measured(Box::new(measured.clone())));
@@ -432,7 +432,7 @@ impl<'a> Sum<'a> {
             loop_lags,
             usage: self.usage.clone(),
             descriptor_limit: self.setting.descriptor_limit,
-            attempts: counts.account.sent + u64::from(self.setting.plan.clients()),
+            attempts: counts.account.sent + u64::from(self.setting.plan.clients() / self.setting.shard.1),
             errors: &errors,
         });
         let input = ThresholdInput {

@@ -100,6 +100,8 @@ pub struct Result {
     pub errors: Vec<ErrorCount>,
     /// How long it was away from its sockets, in the phases that count.
     pub loop_lags: Durations,
+    /// How late it began.
+    pub late: Duration,
     /// When it ended, since the run's start.
     pub ended: Duration,
 }
@@ -181,6 +183,7 @@ impl Slice {
         self.start = start;
         // All slices begin at the same instant.
         std::thread::sleep(start.saturating_duration_since(Instant::now()));
+        let late = start.elapsed();
         let end = nanos(self.order.plan.duration());
         let last = end + nanos(self.order.plan.profile.deadline);
         let mut events = Events::with_capacity(EVENTS);
@@ -235,6 +238,7 @@ impl Slice {
             errors: self.core.errors(),
             loop_lags: self.loop_lags,
             histograms: self.core.recorder.histograms(),
+            late,
             ended: Duration::from_nanos(now),
         })
     }

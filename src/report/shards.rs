@@ -34,7 +34,8 @@ pub fn rows(shards: &[ShardMeasured]) -> impl Iterator<Item = (bool, [String; 9]
 /// What is to be said of all of them: how far apart they began, and which stands out.
 pub fn remarks(shards: &[ShardMeasured]) -> Vec<String> {
     let mut remarks = Vec::new();
-    if let Some(apart) = shards.iter().filter_map(|shard| shard.behind_ms).reduce(f64::max) {
+    let together = shards.iter().filter(|shard| shard.lost.is_none()).count() > 1;
+    if let Some(apart) = shards.iter().filter_map(|shard| shard.behind_ms).reduce(f64::max).filter(|_| together) {
         let known = shards.iter().filter_map(|shard| shard.within_ms).reduce(f64::max);
         let known = known.map_or_else(
             || ", by clocks that were not compared".to_owned(),
@@ -92,7 +93,7 @@ mod tests {
         assert_eq!(
             remarks(&shards),
             [
-                "they began within 1.50 ms of each other, by clocks that are known to within 0.25 ms",
+                "they began within 1.50 ms of each other, by clocks that are known to within 0.250 ms",
                 "shard 2/3 deviates most: its p99 is 2.00 ms, that of the others together 10.0 ms"
             ]
         );
