@@ -5,7 +5,8 @@
 //!
 //! Data, with no I/O: [`requirement`], [`reading`], [`scenario`], [`matcher`], [`known`], [`verdict`], [`matrix`], [`stats`], [`ledger`],
 //! [`event`].
-//! The outside world: [`wire`]. The engines: [`conformance`], [`sensitivity`], [`load`], [`explore`]. Output: [`report`]. The edge: [`cli`].
+//! The outside world: [`wire`]. The engines: [`conformance`], [`sensitivity`], [`load`], [`explore`]. Output: [`report`]. For
+//! the schedulers of other machines: [`cluster`]. The edge: [`cli`].
 //!
 //! A module uses only what stands before it in that order.
 
@@ -40,5 +41,7 @@ pub mod load;
 pub mod explore;
 
 pub mod report;
+
+pub mod cluster;
 
 pub mod cli;

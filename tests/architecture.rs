@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in the order in which they may use each other: each only those before it.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "requirement",
     "reading",
     "scenario",
@@ -21,6 +21,7 @@ const ORDER: [&str; 17] = [
     "load",
     "explore",
     "report",
+    "cluster",
     "cli",
 ];
 

@@ -1,4 +1,4 @@
-//! What CI is told, held against the command line: the action, the page about CI, the help and the manual pages.
+//! What CI and schedulers are told, held against the command line: the action, the pages about both, the help and the manual pages.
 
 mod support;
 
@@ -59,22 +59,23 @@ fn strings(value: &Value, into: &mut Vec<String>) {
 }
 
 #[test]
-fn every_command_on_the_page_about_ci_is_one_that_chatspec_takes() {
-    let page = text("docs/ci.md");
-    let mut found = Vec::new();
-    for block in page.split("```").skip(1).step_by(2) {
-        let (language, code) = block.split_once('\n').expect("a block has a first line");
-        match language {
-            "yaml" => {
-                let mut all = Vec::new();
-                strings(&yaml(code), &mut all);
-                found.extend(all.iter().flat_map(|text| commands(text)));
+fn every_command_on_the_pages_about_ci_and_scale_is_one_that_chatspec_takes() {
+    for (page, least) in [("docs/ci.md", 7), ("docs/scale.md", 4)] {
+        let mut found = Vec::new();
+        for block in text(page).split("```").skip(1).step_by(2) {
+            let (language, code) = block.split_once('\n').expect("a block has a first line");
+            match language {
+                "yaml" => {
+                    let mut all = Vec::new();
+                    strings(&yaml(code), &mut all);
+                    found.extend(all.iter().flat_map(|text| commands(text)));
+                }
+                _ => found.extend(commands(code)),
             }
-            _ => found.extend(commands(code)),
         }
+        assert!(found.len() >= least, "{page}: {found:?}");
+        found.iter().for_each(|command| parses(command));
     }
-    assert!(found.len() >= 7, "{found:?}");
-    found.iter().for_each(|command| parses(command));
 }
 
 #[test]

@@ -30,9 +30,9 @@ pub struct LoadArgs {
     /// Search for the highest rate (in a closed load: the most messages in flight) at which this and all other thresholds hold, such as 'deliver.p99 < 100ms'
     #[arg(long, value_name = "EXPR")]
     pub find_max: Option<String>,
-    /// Show the verdict and what is wrong
-    #[arg(long, short)]
-    pub quiet: bool,
+    /// Show the verdict and what is wrong; given twice, nothing
+    #[arg(long, short, action = clap::ArgAction::Count)]
+    pub quiet: u8,
     // At the end, since its heading would hold for what follows.
     #[command(flatten)]
     pub files: FileArgs,
@@ -59,7 +59,7 @@ pub async fn run(args: LoadArgs) -> Ended {
     if let Part::Processes(processes) = part {
         return processes::run(&args, &job, processes, files).await;
     }
-    let (gate, hosting) = match args.shards.gate(&job, args.quiet).await? {
+    let (gate, hosting) = match args.shards.gate(&job, args.quiet > 0).await? {
         Ok(gate) => gate,
         Err(error) => return Ok(files.never_began(&error.to_string())),
     };
@@ -67,9 +67,9 @@ pub async fn run(args: LoadArgs) -> Ended {
         Ok(goal) => goal,
         Err(absence) => return Ok(files.never_began(&absence)),
     };
-    let mut report = LoadReport::new(if args.quiet { Verbosity::Quiet } else { Verbosity::Normal });
+    let mut report = LoadReport::new(if args.quiet > 0 { Verbosity::Quiet } else { Verbosity::Normal });
     // Who hosts a barrier sees all shards.
-    let mut progress = LoadProgress::new(args.quiet || hosting.is_some());
+    let mut progress = LoadProgress::new(args.quiet > 0 || hosting.is_some());
     let mut footer = None;
     let mut tell = |event: &Event| {
         progress.event(event);
@@ -91,7 +91,10 @@ pub async fn run(args: LoadArgs) -> Ended {
     }
     tell(&Event::Finished(footer));
     progress.clear();
-    files.show(|out| report.finish(out));
+    // Where one log takes both outputs, as in a pod, a text would come between the lines of an event log.
+    if args.quiet < 2 {
+        files.show(|out| report.finish(out));
+    }
     Ok(files.finish(conclusion.exit_code()))
 }
 

@@ -392,7 +392,7 @@ impl Goal {
 }
 
 /// Whether an address is of this machine.
-fn is_here(address: &str) -> bool {
+pub fn is_here(address: &str) -> bool {
     let host = url::Url::parse(address).ok().and_then(|url| url.host_str().map(|host| host.trim_matches(['[', ']']).to_owned()));
     host.is_some_and(|host| host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()))
 }
@@ -407,7 +407,7 @@ pub fn nonce() -> [u8; 8] {
     std::array::from_fn(|_| b"abcdefghijkmnpqrstuvwxyz23456789"[rand::random_range(0..32)])
 }
 
-fn check_capacity(capacity: u64, largest: u64) -> anyhow::Result<()> {
+pub fn check_capacity(capacity: u64, largest: u64) -> anyhow::Result<()> {
     if capacity < largest {
         let mend = "give smaller rooms (--rooms more, --clients fewer), or a target with more places";
         return Err(

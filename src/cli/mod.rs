@@ -12,6 +12,7 @@ mod explain;
 mod explore;
 mod find_max;
 mod interrupt;
+mod kubernetes;
 mod lint;
 mod list;
 mod load;
@@ -30,7 +31,9 @@ mod report;
 mod repro;
 mod schema;
 mod sensitivity;
+mod slurm;
 mod source;
+mod spread;
 mod suite;
 mod target;
 mod witness;
@@ -100,6 +103,16 @@ enum Command {
         after_help = "Examples:\n  chatspec merge shards/\n  chatspec merge shard-1.jsonl shard-2.jsonl --json whole.jsonl --html whole.html\n\nExit codes: what the whole run would have had; 3 where a shard is lost; 2 where the logs are not of one load"
     )]
     Merge(merge::MergeArgs),
+    /// Print the manifests by which a Kubernetes cluster carries out a load in many shards
+    #[command(
+        after_help = "Examples:\n  chatspec kubernetes steady-chat --clients 100000 --rooms 5000 --shards 10 --image registry.example/chatspec:1 --http http://chat:5000 --ws ws://chat:2333 > load.yaml\n  kubectl apply -f load.yaml\n\nWhat to do then is at the beginning of what is printed.\n\nExit codes: 0 printed, 2 wrong usage"
+    )]
+    Kubernetes(Box<kubernetes::KubernetesArgs>),
+    /// Print the script by which a Slurm cluster carries out a load in many shards
+    #[command(
+        after_help = "Examples:\n  chatspec slurm steady-chat --clients 100000 --rooms 5000 --shards 10 --http http://chat:5000 --ws ws://chat:2333 > load.sbatch\n  sbatch --wait load.sbatch\n\nThe job's exit code is that of the whole load.\n\nExit codes: 0 printed, 2 wrong usage"
+    )]
+    Slurm(Box<slurm::SlurmArgs>),
     /// Render the log of an earlier run: on the terminal, as a page, for CI; several logs as one page
     #[command(
         after_help = "Examples:\n  chatspec report run.jsonl\n  chatspec report run.jsonl --html run.html --junit run.xml\n  chatspec report mine.jsonl theirs.jsonl --html board.html\n\nExit codes: 0 it is rendered, whatever the run came to, 2 wrong usage or an unusable log"
@@ -191,6 +204,8 @@ async fn run(command: Command) -> Ended {
         Command::Compare(args) => compare::run(&args).await,
         Command::Diff(args) => diff::run(&args),
         Command::Merge(args) => merge::run(&args).await,
+        Command::Kubernetes(args) => kubernetes::run(&args),
+        Command::Slurm(args) => slurm::run(&args),
         Command::List(args) => list::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Lint(args) => lint::run(&args),

@@ -51,8 +51,8 @@ pub async fn run(args: &LoadArgs, job: &Job, processes: u32, mut files: Files) -
         logs: args.files.out.clone().unwrap_or_else(|| temporary.path().to_owned()),
     };
 
-    let mut report = LoadReport::new(if args.quiet { Verbosity::Quiet } else { Verbosity::Normal });
-    let mut watch = Watch::new(processes, planned.clone(), args.quiet);
+    let mut report = LoadReport::new(if args.quiet > 0 { Verbosity::Quiet } else { Verbosity::Normal });
+    let mut watch = Watch::new(processes, planned.clone(), args.quiet > 0);
     let mut tell = |event: &Event| {
         report.event(event);
         files.event(event);

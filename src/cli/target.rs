@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::str::FromStr;
 use std::time::Duration;
 
+use reqwest::header::{HeaderName, HeaderValue};
 use url::Url;
 
 use super::{Usage, own_server};
+use crate::cluster::HeaderFrom;
+pub use crate::cluster::shell::quote;
 use crate::conformance::Pins;
 use crate::conformance::target::TargetSpec;
 use crate::requirement::RequirementId;
@@ -34,6 +37,9 @@ pub struct TargetArgs {
     /// A header for every request and handshake; may be repeated
     #[arg(long, value_name = "NAME:VALUE")]
     pub header: Vec<String>,
+    /// A header whose value is in an environment variable, since others can see a command line; may be repeated
+    #[arg(long, value_name = "NAME:VARIABLE")]
+    pub header_env: Vec<String>,
     /// Accept any TLS certificate
     #[arg(long)]
     pub insecure: bool,
@@ -66,10 +72,8 @@ impl TargetArgs {
                 let server = own_server::OwnServer::start(serving, &[]).await?;
                 (server.spec(headers, vec!["the reference server, started for this run".to_owned()]), Some(server))
             }
-            (http, ws) => {
-                let http = http.as_deref().map(|text| address(text, "--http", &["http", "https"])).transpose()?;
-                let ws = ws.as_deref().map(|text| address(text, "--ws", &["ws", "wss"])).transpose()?;
-                let (http, ws, notes) = complete(http, ws, protocol)?;
+            _ => {
+                let (http, ws, notes) = self.addresses(protocol)?;
                 options.extend(["--http".into(), http.to_string(), "--ws".into(), ws.to_string()]);
                 (TargetSpec { http, ws, headers, insecure: self.insecure, keeps_http: false, pid: None, notes }, None)
             }
@@ -77,7 +81,8 @@ impl TargetArgs {
         options.extend(self.capacity.iter().flat_map(|capacity| ["--capacity".to_owned(), capacity.to_string()]));
         options.extend(self.reading.iter().flat_map(|reading| ["--reading".to_owned(), quote(reading)]));
         // A header may be a secret, so its value isn't repeated.
-        options.extend(spec.headers.iter().flat_map(|(name, _)| ["--header".to_owned(), format!("'{name}: …'")]));
+        options.extend(spec.headers.iter().take(self.header.len()).flat_map(|(name, _)| ["--header".to_owned(), format!("'{name}: …'")]));
+        options.extend(self.header_env.iter().flat_map(|header| ["--header-env".to_owned(), quote(header)]));
         options.extend(self.insecure.then(|| "--insecure".to_owned()));
         Ok(Resolved { spec, pins, options, _server: server })
     }
@@ -116,18 +121,81 @@ impl TargetArgs {
         }
     }
 
+    /// Names and values of all headers, those of `--header` first.
     fn headers(&self) -> anyhow::Result<Vec<(String, String)>> {
-        let parsed = self.header.iter().map(|text| {
-            let (name, value) = text.split_once(':').ok_or_else(|| Usage(format!("--header takes NAME:VALUE; `{text}` has no `:`")))?;
-            let (name, value) = (name.trim(), value.trim());
-            let sound = reqwest::header::HeaderName::from_str(name).is_ok() && reqwest::header::HeaderValue::from_str(value).is_ok();
-            if !sound {
-                return Err(Usage(format!("--header: `{name}` with this value can't be an HTTP header")).into());
-            }
-            Ok((name.to_owned(), value.to_owned()))
+        let typed = self.header.iter().map(|text| named(text, "--header", "NAME:VALUE").map(|(name, value)| (name, value.to_owned())));
+        let found = self.header_env.iter().map(|text| {
+            let (name, variable) = named(text, "--header-env", "NAME:VARIABLE")?;
+            let value = std::env::var(variable).map_err(|_| {
+                Usage(format!("--header-env: the environment has no {variable}, whose value `{name}` is to have: export it"))
+            })?;
+            Ok((name, value))
         });
-        parsed.collect()
+        let sound = |(name, value): (String, String)| match HeaderValue::from_str(&value) {
+            Ok(_) => Ok((name, value)),
+            Err(_) => Err(Usage(format!("--header: `{name}` with this value can't be an HTTP header")).into()),
+        };
+        typed.chain(found).map(|header| header.and_then(sound)).collect()
     }
+
+    /// What other machines are told of a target that this one needn't reach: the options, and where its headers' values come from. What
+    /// this command line has as a header's value goes nowhere.
+    pub fn for_others(&self, protocol: &Protocol) -> anyhow::Result<ForOthers> {
+        let (http, ws, notes) = self.addresses(protocol)?;
+        self.pinned(protocol)?;
+        self.facts(protocol)?;
+        let mut words = vec!["--http".to_owned(), http.to_string(), "--ws".to_owned(), ws.to_string()];
+        words.extend(self.capacity.iter().flat_map(|capacity| ["--capacity".to_owned(), capacity.to_string()]));
+        words.extend(self.reading.iter().flat_map(|reading| ["--reading".to_owned(), reading.clone()]));
+        words.extend(self.insecure.then(|| "--insecure".to_owned()));
+        let typed = self.header.iter().map(|text| named(text, "--header", "NAME:VALUE").map(|(name, _)| HeaderFrom::variable_of(&name)));
+        let found = self.header_env.iter().map(|text| {
+            let (name, variable) = named(text, "--header-env", "NAME:VARIABLE")?;
+            let is_variable =
+                variable.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !variable.starts_with(|c: char| c.is_ascii_digit());
+            if variable.is_empty() || !is_variable {
+                return Err(Usage(format!("--header-env: `{variable}` can't be a variable's name; it has letters, digits and `_`")).into());
+            }
+            Ok(HeaderFrom { name, variable: variable.to_owned() })
+        });
+        let headers: Vec<HeaderFrom> = typed.chain(found).collect::<anyhow::Result<_>>()?;
+        for (place, header) in headers.iter().enumerate() {
+            if headers[..place].iter().any(|other| other.variable == header.variable) {
+                let (name, variable) = (&header.name, &header.variable);
+                return Err(Usage(format!("two headers have the variable {variable}: give `--header-env {name}:ANOTHER_VARIABLE`")).into());
+            }
+        }
+        Ok(ForOthers { http, ws, words, headers, notes })
+    }
+
+    /// Both addresses, of which at least one has to be given.
+    fn addresses(&self, protocol: &Protocol) -> anyhow::Result<(Url, Url, Vec<String>)> {
+        let http = self.http.as_deref().map(|text| address(text, "--http", &["http", "https"])).transpose()?;
+        let ws = self.ws.as_deref().map(|text| address(text, "--ws", &["ws", "wss"])).transpose()?;
+        complete(http, ws, protocol)
+    }
+}
+
+/// A target as other machines are told of it.
+#[derive(Debug)]
+pub struct ForOthers {
+    pub http: Url,
+    pub ws: Url,
+    /// The options that describe it but for its headers, not quoted.
+    pub words: Vec<String>,
+    pub headers: Vec<HeaderFrom>,
+    /// What was assumed.
+    pub notes: Vec<String>,
+}
+
+/// A header's name, checked, and what follows its colon.
+fn named<'a>(text: &'a str, option: &str, form: &str) -> anyhow::Result<(String, &'a str)> {
+    let (name, rest) = text.split_once(':').ok_or_else(|| Usage(format!("{option} takes {form}; `{text}` has no `:`")))?;
+    let name = name.trim();
+    if HeaderName::from_str(name).is_err() {
+        return Err(Usage(format!("{option}: `{name}` can't be the name of an HTTP header")).into());
+    }
+    Ok((name.to_owned(), rest.trim()))
 }
 
 fn address(text: &str, option: &str, schemes: &[&str]) -> anyhow::Result<Url> {
@@ -172,12 +240,6 @@ fn complete(http: Option<Url>, ws: Option<Url>, protocol: &Protocol) -> anyhow::
         }
         (None, None) => Err(Usage("give --http and --ws".into()).into()),
     }
-}
-
-/// A word as a shell takes it.
-pub fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// `ID=DURATION` pairs, such as `GONE-2=10s`.

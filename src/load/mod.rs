@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`profile_file`] is what people write, and [`notation`] how they write figures; [`lower`] makes a [`profile`] of
 //! it, and [`overrides`] changes that; [`plan`] is what follows from it and a seed, cut by room, and [`schedule`] what happens in a
-//! room and when. [`preflight`] asks the [`machine`] whether it suffices, and [`health`] judges from what the [`sampler`] saw whether
+//! room and when. [`preflight`] asks the [`machine`] whether it suffices, [`sizing`] says what each of many machines will need, and [`health`] judges from what the [`sampler`] saw whether
 //! the generator's own figures can be believed. [`threshold`] is what the measurements must be, [`figures`] what runs are compared by,
 //! and [`merge`] makes one run of its shards.
 
@@ -28,6 +28,7 @@ pub mod run;
 pub mod sampler;
 pub mod schedule;
 pub mod search;
+pub mod sizing;
 mod slice;
 pub mod threshold;
 pub mod timeline;

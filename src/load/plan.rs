@@ -50,6 +50,15 @@ impl Phase {
     }
 }
 
+/// How many deliveries messages make.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FanOut {
+    /// Deliveries for each message, in the mean.
+    pub mean: f64,
+    /// The part of all deliveries that happens in the busiest room, above 0 and at most 1: no shard can have less than one room.
+    pub largest_share: f64,
+}
+
 /// A profile that gives no plan.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PlanError {
@@ -220,6 +229,15 @@ impl Plan {
     /// Places in the largest room.
     pub fn largest_room(&self) -> u32 {
         (0..self.rooms()).map(|room| self.shared.size(room)).max().unwrap_or(0)
+    }
+
+    /// How a message multiplies, rooms weighed by how much is sent in them.
+    pub fn fan_out(&self) -> FanOut {
+        let weight = |room: u32| self.shared.weight(room).1 as f64;
+        let deliveries = |room: u32| weight(room) * f64::from(self.shared.size(room));
+        let all: f64 = (0..self.rooms()).map(deliveries).sum();
+        let most = (0..self.rooms()).map(deliveries).fold(0.0, f64::max);
+        FanOut { mean: all / self.shared.weight_of_all() as f64, largest_share: most / all }
     }
 
     /// How long it all takes, the last drain included.

@@ -23,7 +23,7 @@ pub struct Browser {
 }
 
 /// A program that can be called by one of these names.
-fn program(names: &[&str]) -> Option<PathBuf> {
+pub fn program(names: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let dirs: Vec<PathBuf> = std::env::split_paths(&path).collect();
     names.iter().flat_map(|name| dirs.iter().map(move |dir| dir.join(name))).find(|file| file.is_file())

@@ -4,6 +4,8 @@
 pub mod browser;
 pub mod hostile;
 pub mod loads;
+#[cfg(target_os = "linux")]
+pub mod slurm;
 pub mod streams;
 pub mod tls;
 
