@@ -1,6 +1,8 @@
 //! A run: traces one after the other and several at once, what they show shrunk as it comes.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -24,6 +26,12 @@ use crate::verdict::{Conclusion, CountsAs, Outcome, ScenarioVerdict};
 
 /// How many failing traces are shrunk at once.
 const SHRINKING: usize = 2;
+
+/// How many traces are shrunk for a requirement, until a scenario can be made of one.
+const ATTEMPTS: usize = 3;
+
+/// How long an interrupted run may take to tell what it has made small by then.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// The name under which all traces together stand in the log.
 pub const ALL_TRACES: &str = "explore.traces";
@@ -50,6 +58,8 @@ pub struct Limits {
     pub traces: Option<u64>,
     pub actions: Option<u64>,
     pub time: Option<Duration>,
+    /// None while what was found is made small, nor once a counterexample is a scenario.
+    pub fail_fast: bool,
 }
 
 /// Why a run could not be made, or not be ended.
@@ -80,7 +90,8 @@ pub async fn run(plan: &Plan, interrupt: impl Future<Output = ()>, mut emit: imp
         ..Header::new("explore", &protocol.name, &protocol.hash, plan.seed)
     }));
     emit(&session.readings());
-    let player = Player { session: session.clone(), protocol };
+    let halt = Arc::new(AtomicBool::new(false));
+    let player = Player { session: session.clone(), protocol, halt: halt.clone() };
     let mut run = Run::new(plan, player);
     let mut interrupted = false;
     if session.absences().is_empty() {
@@ -89,7 +100,14 @@ pub async fn run(plan: &Plan, interrupt: impl Future<Output = ()>, mut emit: imp
         tokio::select! {
             biased;
             played = &mut playing => played?,
-            () = &mut interrupt => interrupted = true,
+            () = &mut interrupt => {
+                interrupted = true;
+                halt.store(true, Ordering::Relaxed);
+                // Where even this takes too long, what was found is told as it was found.
+                if let Ok(played) = tokio::time::timeout(GRACE, playing).await {
+                    played?;
+                }
+            }
         }
     } else {
         run.notes.extend(session.absences().into_iter().map(|absence| format!("nobody answers at {absence}")));
@@ -105,6 +123,30 @@ struct Suspect {
     finding: Finding,
 }
 
+/// The smallest trace that a suspect has led to, and what came of its scenario.
+struct Attempt {
+    told: Counterexample,
+    events: Vec<Event>,
+    shown: Option<(ScenarioShown, ScenarioVerdict)>,
+}
+
+/// How far the search for a requirement's counterexample has come.
+#[derive(Default)]
+struct Pursuit {
+    /// How many traces were shrunk for it, or are to be.
+    begun: usize,
+    ended: usize,
+    /// An attempt of which no scenario could be made; told only where none does better.
+    unsaved: Option<Attempt>,
+    is_saved: bool,
+}
+
+impl Pursuit {
+    fn wants_another(&self) -> bool {
+        !self.is_saved && self.begun == self.ended && self.begun < ATTEMPTS
+    }
+}
+
 struct Run<'a> {
     plan: &'a Plan,
     player: Player,
@@ -114,9 +156,12 @@ struct Run<'a> {
     actions: u64,
     traces: u64,
     exercised: BTreeMap<RequirementId, u64>,
+    /// In how many traces each state was come to.
+    reached: BTreeMap<&'static str, u64>,
     /// What was found, whether shrunk yet or not.
-    found: BTreeSet<RequirementId>,
-    suspects: VecDeque<Suspect>,
+    found: BTreeMap<RequirementId, Pursuit>,
+    suspects: Vec<Suspect>,
+    /// The counterexamples that are scenarios, and others that were told.
     counterexamples: Vec<(ScenarioShown, ScenarioVerdict)>,
     notes: Vec<String>,
     is_gone: bool,
@@ -142,8 +187,9 @@ impl<'a> Run<'a> {
             actions: 0,
             traces: 0,
             exercised: BTreeMap::new(),
-            found: BTreeSet::new(),
-            suspects: VecDeque::new(),
+            reached: BTreeMap::new(),
+            found: BTreeMap::new(),
+            suspects: Vec::new(),
             counterexamples: Vec::new(),
             notes: Vec::new(),
             is_gone: false,
@@ -151,7 +197,10 @@ impl<'a> Run<'a> {
     }
 
     /// The number of the next trace to play, while there is one.
-    fn next(&mut self) -> Option<u64> {
+    fn next(&mut self, is_shrinking: bool) -> Option<u64> {
+        if self.player.is_halted() {
+            return None;
+        }
         if let Some(only) = self.plan.only {
             self.begun += 1;
             return (self.begun == 1).then_some(only);
@@ -160,7 +209,8 @@ impl<'a> Run<'a> {
         let is_over = limits.traces.is_some_and(|traces| self.begun >= traces)
             || limits.actions.is_some_and(|actions| self.actions >= actions)
             || limits.time.is_some_and(|time| self.began.elapsed() >= time);
-        if is_over || self.is_gone {
+        let is_enough = limits.fail_fast && (is_shrinking || self.found.values().any(|pursuit| pursuit.is_saved));
+        if is_over || is_enough {
             return None;
         }
         self.begun += 1;
@@ -172,7 +222,7 @@ impl<'a> Run<'a> {
         let mut shrinking: JoinSet<Result<(Suspect, Shrunk), Unreadable>> = JoinSet::new();
         loop {
             while trying.len() < self.plan.at_once.max(1)
-                && let Some(number) = self.next()
+                && let Some(number) = self.next(!shrinking.is_empty() || !self.suspects.is_empty())
             {
                 let (player, shape) = (self.player.clone(), self.shape);
                 trying.spawn(async move {
@@ -182,7 +232,7 @@ impl<'a> Run<'a> {
                 });
             }
             while shrinking.len() < SHRINKING
-                && let Some(suspect) = self.suspects.pop_front()
+                && let Some(suspect) = self.shortest_suspect()
             {
                 let (player, bounds) = (self.player.clone(), self.plan.shrinking);
                 shrinking.spawn(async move {
@@ -205,11 +255,21 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The suspect that is the least to shrink; none once the run is to end.
+    fn shortest_suspect(&mut self) -> Option<Suspect> {
+        let length = |suspect: &Suspect| suspect.trace.rounds.iter().take(suspect.finding.round + 1).map(Vec::len).sum::<usize>();
+        let (at, _) = self.suspects.iter().enumerate().filter(|_| !self.player.is_halted()).min_by_key(|(_, suspect)| length(suspect))?;
+        Some(self.suspects.swap_remove(at))
+    }
+
     fn tried(&mut self, number: u64, trace: Trace, trial: Trial, emit: &mut impl FnMut(&Event)) {
         self.actions += trial.actions as u64;
         self.traces += 1;
         for (id, count) in &trial.exercised {
             *self.exercised.entry(id.clone()).or_default() += count;
+        }
+        for state in &trial.reached {
+            *self.reached.entry(state).or_default() += 1;
         }
         emit(&Event::Explored(Box::new(Explored {
             at_ms: self.player.session.now_ms(),
@@ -225,22 +285,46 @@ impl<'a> Run<'a> {
             let why = trial.history.cut.clone().unwrap_or_default();
             self.notes.push(format!("the target stopped answering while trace {number} was played, so no further one was begun: {why}"));
         }
-        if let Some(finding) = trial.finding.clone()
-            && self.found.insert(finding.requirement.clone())
-        {
-            self.suspects.push_back(Suspect { number, trace, trial, finding });
+        if let Some(finding) = trial.finding.clone() {
+            let pursuit = self.found.entry(finding.requirement.clone()).or_default();
+            if pursuit.wants_another() {
+                pursuit.begun += 1;
+                self.suspects.push(Suspect { number, trace, trial, finding });
+            }
         }
     }
 
-    /// Makes a scenario of the smallest trace, and plays it: one that doesn't fail here proves nothing to anybody.
     async fn shrunk(&mut self, suspect: &Suspect, shrunk: Shrunk, emit: &mut impl FnMut(&Event)) -> Result<(), ExploreError> {
+        let attempt = self.attempt(suspect, &shrunk).await?;
+        let pursuit = self.found.entry(suspect.finding.requirement.clone()).or_default();
+        pursuit.ended += 1;
+        if attempt.told.yaml.is_some() {
+            pursuit.is_saved = true;
+            self.tell(attempt, emit);
+        } else {
+            pursuit.unsaved.get_or_insert(attempt);
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, attempt: Attempt, emit: &mut impl FnMut(&Event)) {
+        attempt.events.into_iter().for_each(|event| emit(&shortened(event)));
+        if let Some((_, verdict)) = &attempt.shown {
+            emit(&Event::ScenarioFinished(Box::new(verdict.clone())));
+        }
+        self.counterexamples.extend(attempt.shown);
+        emit(&Event::Counterexample(Box::new(attempt.told)));
+    }
+
+    /// Makes a scenario of the smallest trace, and plays it: one that doesn't fail here proves nothing to anybody.
+    async fn attempt(&self, suspect: &Suspect, shrunk: &Shrunk) -> Result<Attempt, ExploreError> {
         let requirement = &suspect.finding.requirement;
         let finding = shrunk.trial.finding.clone().unwrap_or_else(|| suspect.finding.clone());
         let digest = Sha256::digest(format!("{:?}", shrunk.trace).as_bytes());
         let id = format!("regressions.explore-{requirement}-{:02x}{:02x}", digest[0], digest[1]);
-        let heading = Heading { id: id.clone(), title: title(&shrunk.trace, &finding), notes: self.notes_of(suspect, &shrunk, &finding) };
+        let heading = Heading { id: id.clone(), title: title(&shrunk.trace, &finding), notes: self.notes_of(suspect, shrunk, &finding) };
         let ending = ending(self.player.session.findings(), &shrunk.trace, &shrunk.trial.history, &finding);
-        let mut told = Counterexample {
+        let told = Counterexample {
             at_ms: self.player.session.now_ms(),
             scenario: id.clone(),
             found: found(&shrunk.trace, &finding),
@@ -254,41 +338,37 @@ impl<'a> Run<'a> {
             yaml: None,
             why_none: None,
         };
+        let mut attempt = Attempt { told, events: Vec::new(), shown: None };
         if ending.is_empty() {
-            told.why_none = Some("the language has no expectation that says what is wrong here".to_owned());
-        } else {
-            let compiled = counterexample(&shrunk.trace, &heading, &ending);
-            let mut last = None;
-            // What shows only now and then may need some plays to show.
-            for _ in 0..if shrunk.failed == shrunk.played { 2 } else { 8 } {
-                let (scenario, played) = self.player.play(&compiled, None).await?;
-                let fails = played.verdict.requirements.values().any(|outcome| *outcome == Outcome::Fail);
-                last = Some((scenario, played));
-                if fails {
-                    told.yaml = Some(compiled.text.clone());
-                    break;
-                }
-            }
-            if let Some((scenario, played)) = last {
-                played.events.into_iter().for_each(|event| emit(&shortened(event)));
-                emit(&Event::ScenarioFinished(Box::new(played.verdict.clone())));
-                if told.yaml.is_none() {
-                    let why = played.verdict.why.clone().unwrap_or_else(|| played.verdict.outcome.word().to_owned());
-                    told.why_none = Some(format!("the scenario made of it doesn't fail on this target: {why}"));
-                }
-                let shown = ScenarioShown {
-                    id: scenario.id.clone(),
-                    title: scenario.title.clone(),
-                    area: scenario.area.clone(),
-                    place: format!("{}.yaml:1:1", scenario.id),
-                    actors: scenario.actors.clone(),
-                    proves: scenario.proves(),
-                };
-                self.counterexamples.push((shown, played.verdict));
+            attempt.told.why_none = Some("the language has no expectation that says what is wrong here".to_owned());
+            return Ok(attempt);
+        }
+        let compiled = counterexample(&shrunk.trace, &heading, &ending);
+        // What shows only now and then may need some plays to show.
+        for _ in 0..if shrunk.failed == shrunk.played { 2 } else { 8 } {
+            let (scenario, played) = self.player.play(&compiled, None).await?;
+            let verdict = played.verdict;
+            let fails = verdict.requirements.values().any(|outcome| *outcome == Outcome::Fail);
+            attempt.told.yaml = fails.then(|| compiled.text.clone());
+            attempt.told.why_none = (!fails).then(|| {
+                let why = verdict.why.clone().unwrap_or_else(|| verdict.outcome.word().to_owned());
+                format!("the scenario made of it doesn't fail on this target: {why}")
+            });
+            let shown = ScenarioShown {
+                id: scenario.id.clone(),
+                title: scenario.title.clone(),
+                area: scenario.area.clone(),
+                place: format!("{}.yaml:1:1", scenario.id),
+                actors: scenario.actors.clone(),
+                proves: scenario.proves(),
+            };
+            attempt.events = played.events;
+            attempt.shown = Some((shown, verdict));
+            if fails {
+                break;
             }
         }
-        emit(&Event::Counterexample(Box::new(told)));
-        Ok(())
+        Ok(attempt)
     }
 
     fn notes_of(&self, suspect: &Suspect, shrunk: &Shrunk, finding: &Finding) -> String {
@@ -303,7 +383,10 @@ impl<'a> Run<'a> {
     }
 
     /// Draws the conclusion.
-    fn end(self, interrupted: bool, emit: &mut impl FnMut(&Event)) -> Conclusion {
+    fn end(mut self, interrupted: bool, emit: &mut impl FnMut(&Event)) -> Conclusion {
+        let unsaved: Vec<Attempt> =
+            self.found.values_mut().filter(|pursuit| !pursuit.is_saved).filter_map(|pursuit| pursuit.unsaved.take()).collect();
+        unsaved.into_iter().for_each(|attempt| self.tell(attempt, emit));
         let session = &self.player.session;
         let conclusion = match () {
             () if interrupted => Conclusion::Interrupted,
@@ -311,9 +394,9 @@ impl<'a> Run<'a> {
             () if self.actions == 0 || self.is_gone => Conclusion::Inconclusive,
             () => Conclusion::Conforms,
         };
-        let outcome = |id: &RequirementId| if self.found.contains(id) { Outcome::Fail } else { Outcome::Pass };
+        let outcome = |id: &RequirementId| if self.found.contains_key(id) { Outcome::Fail } else { Outcome::Pass };
         let requirements: BTreeMap<RequirementId, Outcome> =
-            self.exercised.keys().chain(&self.found).map(|id| (id.clone(), outcome(id))).collect();
+            self.exercised.keys().chain(self.found.keys()).map(|id| (id.clone(), outcome(id))).collect();
         let counts = requirements
             .iter()
             .map(|(id, outcome)| (id.clone(), if *outcome == Outcome::Fail { CountsAs::Failure } else { CountsAs::Nothing }))

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use super::action::Trace;
-use super::smaller::{apart, compact, complexity, fewer_actors, repaired, simpler, without_rounds};
+use super::smaller::{apart, by_http, compact, complexity, fewer_actors, simpler, subsets, without_rounds};
 use super::trial::{Player, Trial, Unreadable};
 use crate::requirement::RequirementId;
 
@@ -15,6 +15,10 @@ const REPLAYS: usize = 5;
 
 /// How often at most a smaller trace is played where the failure shows only now and then.
 const PATIENCE: usize = 8;
+
+/// Of a trace of so many rounds every part is tried; of one that fails only now and then, fewer.
+const PARTS: usize = 10;
+const PARTS_NOW_AND_THEN: usize = 6;
 
 /// How many smaller traces are tried at once.
 const AT_ONCE: usize = 6;
@@ -102,13 +106,14 @@ impl Shrinking<'_> {
     async fn exhaust(&mut self) -> Result<(), Unreadable> {
         loop {
             let before = complexity(&self.best.0);
-            let mut passes: Vec<fn(&Trace) -> Vec<Trace>> = vec![without_rounds, fewer_actors, apart, simpler, pairs];
-            // Pairs are many, and worth their time only where little is left.
-            if self.best.0.rounds.len() > 12 {
-                passes.pop();
-            }
+            let passes: [fn(&Trace) -> Vec<Trace>; 5] = [without_rounds, fewer_actors, by_http, apart, simpler];
             for pass in passes {
                 while self.step(pass).await? {}
+            }
+            // Parts are many, and worth their time only where little is left. The smallest come first, so one that fails is the best.
+            let most = if self.patience == 1 { PARTS } else { PARTS_NOW_AND_THEN };
+            if self.best.0.rounds.len() <= most {
+                self.step(subsets).await?;
             }
             let compacted = compact(&self.best.0);
             if complexity(&compacted) < complexity(&self.best.0) {
@@ -121,7 +126,7 @@ impl Shrinking<'_> {
     }
 
     fn is_over(&self) -> bool {
-        self.left == 0 || Instant::now() >= self.deadline
+        self.left == 0 || Instant::now() >= self.deadline || self.player.is_halted()
     }
 
     /// Tries all that a pass offers, until one fails too; whether one did.
@@ -162,6 +167,9 @@ impl Shrinking<'_> {
     /// A trial in which the candidate fails.
     async fn failing(&self, candidate: &Trace) -> Result<Option<Trial>, Unreadable> {
         for _ in 0..self.patience {
+            if self.is_over() {
+                return Ok(None);
+            }
             let trial = self.player.try_out(candidate).await?;
             if trial.shows(self.requirement) {
                 return Ok(Some(trial));
@@ -169,19 +177,4 @@ impl Shrinking<'_> {
         }
         Ok(None)
     }
-}
-
-/// Without two rounds that don't stand next to each other, such as an entering and a leaving.
-fn pairs(trace: &Trace) -> Vec<Trace> {
-    let count = trace.rounds.len();
-    let mut all = Vec::new();
-    for first in 0..count {
-        for second in first + 1..count {
-            let mut less = trace.clone();
-            less.rounds.remove(second);
-            less.rounds.remove(first);
-            all.push(repaired(less));
-        }
-    }
-    all
 }

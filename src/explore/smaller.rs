@@ -70,6 +70,38 @@ pub fn fewer_actors(trace: &Trace) -> Vec<Trace> {
     all
 }
 
+/// With an actor coming and going by HTTP alone, without a connection.
+pub fn by_http(trace: &Trace) -> Vec<Trace> {
+    let joins = |actor: Actor| trace.rounds.iter().flatten().any(|action| matches!(action, Action::Join { actor: who, .. } if *who == actor));
+    let by_http = |actor: Actor| {
+        let mut less = trace.clone();
+        for round in &mut less.rounds {
+            for action in round.iter_mut().filter(|action| action.actor() == actor) {
+                match action.clone() {
+                    Action::Join { actor, room, user } => *action = Action::HttpJoin { actor, room, user },
+                    Action::Leave { actor, room, user } => *action = Action::HttpLeave { actor, room, user },
+                    _ => {}
+                }
+            }
+            round.retain(|action| action.actor() != actor || action.is_http());
+        }
+        repaired(less)
+    };
+    (0..trace.actors).filter(|actor| joins(*actor)).map(by_http).collect()
+}
+
+/// Every choice of some of its rounds in their order, those of the fewest first.
+pub fn subsets(trace: &Trace) -> Vec<Trace> {
+    let count = trace.rounds.len();
+    let mut choices: Vec<u32> = (1..(1_u32 << count.min(16)) - 1).collect();
+    choices.sort_by_key(|choice| choice.count_ones());
+    let chosen = |choice: u32| {
+        let rounds = trace.rounds.iter().enumerate().filter(|(at, _)| choice & (1 << at) != 0).map(|(_, round)| round.clone()).collect();
+        repaired(Trace { rounds, ..trace.clone() })
+    };
+    choices.into_iter().map(chosen).collect()
+}
+
 /// With simpler names and texts, all of them first and then each.
 pub fn simpler(trace: &Trace) -> Vec<Trace> {
     let mut all = Vec::new();
@@ -253,7 +285,7 @@ mod tests {
     fn whatever_is_deleted_what_is_left_can_be_played() {
         for number in 0..40 {
             let trace = generate(&Shape { seed: 11, capacity: Some(3), fence: None }, number);
-            let smaller = [without_rounds(&trace), apart(&trace), fewer_actors(&trace), simpler(&trace)].concat();
+            let smaller = [without_rounds(&trace), apart(&trace), fewer_actors(&trace), by_http(&trace), simpler(&trace)].concat();
             assert!(!smaller.is_empty());
             for less in smaller {
                 assert_eq!(repaired(less.clone()), less);

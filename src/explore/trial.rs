@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::action::Trace;
 use super::compile::{Compiled, compile};
@@ -34,6 +35,8 @@ impl Unreadable {
 pub struct Player {
     pub session: Session,
     pub protocol: Arc<Protocol>,
+    /// Whether whoever plays one trace after another should come to an end; shared by the clones.
+    pub halt: Arc<AtomicBool>,
 }
 
 /// What came of a trace.
@@ -55,6 +58,10 @@ impl Trial {
 }
 
 impl Player {
+    pub fn is_halted(&self) -> bool {
+        self.halt.load(Ordering::Relaxed)
+    }
+
     /// Plays a trace on fresh names, and holds what it brings against the model.
     ///
     /// # Errors
@@ -62,10 +69,20 @@ impl Player {
     pub async fn try_out(&self, trace: &Trace) -> Result<Trial, Unreadable> {
         let compiled = compile(trace);
         let (_, played) = self.play(&compiled, Some(Fence::of(trace))).await?;
-        let history = observe(trace, &played, &compiled.ends, &compiled.table);
+        let mut history = observe(trace, &played, &compiled.ends, &compiled.table);
         let mut model = Model::new(self.session.findings(), trace);
         // Where hypotheses had to be given up, the one that explains it all may have been among them.
-        let finding = judge(&mut model, trace, &history).filter(|_| !model.is_capped());
+        let mut finding = judge(&mut model, trace, &history).filter(|_| !model.is_capped());
+        // What nobody answers any more says nothing of what would have been answered.
+        if history.gone || finding.as_ref().is_some_and(|finding| history.is_silent(finding.round)) {
+            let absences = self.session.absences_now().await;
+            history.gone = !absences.is_empty();
+            if history.gone {
+                history.cut = Some(format!("nobody answers any more at {}", absences.join(" and at ")));
+                finding = None;
+                self.halt.store(true, Ordering::Relaxed);
+            }
+        }
         let actions = trace.rounds.iter().take(history.rounds.len()).map(Vec::len).sum();
         Ok(Trial { history, finding, reached: model.reached().clone(), exercised: model.exercised().clone(), actions })
     }
