@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::action::{Action, Actor, Name, Packet, Trace};
 use super::ending::{Ending, Expected, Tally};
-use super::model::Pattern;
+use super::model::{CREATED, JOINED, Pattern};
 use super::observe::Table;
 use super::scalar::{self, escaped, scalar, visible};
 use crate::requirement::RequirementId;
@@ -13,10 +13,6 @@ use crate::scenario::source::Source;
 /// What the actors are called, which are the users' names too where nothing else is said.
 const ACTORS: [&str; 8] = ["ann", "bob", "cat", "dan", "eve", "fay", "gus", "hal"];
 const ROOMS: [&str; 4] = ["lobby", "attic", "cellar", "garden"];
-
-/// What the document answers those who succeed.
-const CREATED: &str = "chatroom create successfully";
-const JOINED: &str = "join chatroom";
 
 /// The name of the source; messages point at it by line.
 pub const SOURCE: &str = "explored.yaml";
@@ -97,6 +93,10 @@ fn write(trace: &Trace, heading: &Heading, ending: Option<&Ending>) -> Compiled 
     }
     if !names.is_empty() {
         writer.push(format!("names: {{{}}}", names.join(", ")));
+    }
+    if let Some(ending) = ending.filter(|ending| !ending.when.is_empty()) {
+        let conditions: Vec<String> = ending.when.iter().map(|(what, is)| format!("{what}: {is}")).collect();
+        writer.push(format!("when: {{{}}}", conditions.join(", ")));
     }
     writer.push("steps:".to_owned());
     let mut connected = vec![false; trace.actors];
@@ -280,7 +280,7 @@ impl Writer<'_> {
     fn packet(&self, packet: &Packet) -> String {
         let activity = |kind: &str, user: &Name, room: &Name, text: &str| {
             let (user, room) = (scalar(&self.name(user)), scalar(&self.name(room)));
-            format!("{{type: {kind}, data: {{user_name: {user}, room_name: {room}, msg: {}}}}}", scalar(&escaped(text)))
+            format!("{{type: {kind}, data: {{user_name: {user}, room_name: {room}, msg: {}}}}}", scalar::text(text))
         };
         match packet {
             Packet::User { user, room, activity: text } => activity("user", user, room, text),
@@ -328,16 +328,19 @@ impl Writer<'_> {
     /// A list in which these rooms stand, and of the trace's others none.
     fn listed(&self, rooms: &[(Name, Vec<i64>)]) -> String {
         let entry = |(room, populations): &(Name, Vec<i64>)| {
+            if populations.is_empty() {
+                return None;
+            }
             let populations: Vec<String> = populations.iter().map(i64::to_string).collect();
             let population = match &populations[..] {
                 [one] => one.clone(),
                 several => format!("{{$one-of: [{}]}}", several.join(", ")),
             };
-            format!("{{$contains: {{\"${{R-ENTRY}}\": {}, population: {population}}}, times: 1}}", scalar(&self.name(room)))
+            Some(format!("{{$contains: {{\"${{R-ENTRY}}\": {}, population: {population}}}, times: 1}}", scalar(&self.name(room))))
         };
         let absent = |room: &Name| format!("{{$not: {{$contains: {{\"${{R-ENTRY}}\": {}}}}}}}", scalar(&self.name(room)));
         let others = (0..self.trace.rooms.len()).map(Name::Room).filter(|room| !rooms.iter().any(|(listed, _)| listed == room));
-        let entries: Vec<String> = rooms.iter().map(entry).chain(others.map(|room| absent(&room))).collect();
+        let entries: Vec<String> = rooms.iter().filter_map(entry).chain(others.map(|room| absent(&room))).collect();
         match &entries[..] {
             [] => "$list".to_owned(),
             [one] => one.clone(),
@@ -363,9 +366,22 @@ impl Writer<'_> {
     }
 
     fn ending(&mut self, ending: &Ending) {
-        for (id, actor, pattern) in &ending.receives {
-            let packet = self.pattern(pattern);
-            self.push(format!("  - receive: {{actor: {}, packet: {packet}}}", actor_name(*actor)));
+        for (id, actor, patterns) in &ending.receives {
+            let packets: Vec<String> = patterns.iter().map(|pattern| format!("packet: {}", self.pattern(pattern))).collect();
+            let what = match &packets[..] {
+                [one] => one.clone(),
+                several => format!("one-of: [{{{}}}]", several.join("}, {")),
+            };
+            self.push(format!("  - receive: {{actor: {}, {what}}}", actor_name(*actor)));
+            self.push(format!("    proves: {id}"));
+        }
+        for (id, actor, packets) in &ending.in_order {
+            let packets: Vec<String> = packets.iter().map(|packet| self.packet(packet)).collect();
+            self.push(format!("  - receive: {{actor: {}, in-order: [{}]}}", actor_name(*actor), packets.join(", ")));
+            self.push(format!("    proves: {id}"));
+        }
+        for (id, actor) in &ending.answered {
+            self.push(format!("  - receive: {{actor: {}, one-of: [{{packet: {{type: error}}}}, {{end: {{}}}}]}}", actor_name(*actor)));
             self.push(format!("    proves: {id}"));
         }
         for (id, actor) in &ending.alive {
@@ -374,10 +390,28 @@ impl Writer<'_> {
             self.push(format!("    proves: {id}"));
         }
         for (id, actor, packet) in &ending.never {
-            let packet = format!(", packet: {}", self.packet(packet));
-            self.push(format!("  - nothing-more: {{actors: [{}]{packet}}}", actor_name(*actor)));
+            let actor = actor_name(*actor);
+            match packet {
+                Packet::Other(text) => {
+                    self.push(format!("  - fence: {{actors: [{actor}]}}"));
+                    self.push(format!("  - all-received: {{actors: [{actor}], {}}}", form(text)));
+                }
+                packet => self.push(format!("  - nothing-more: {{actors: [{actor}], packet: {}}}", self.packet(packet))),
+            }
             self.push(format!("    proves: {id}"));
         }
+    }
+}
+
+/// The form that every packet has, in so far as this one hasn't got it.
+fn form(text: &str) -> &'static str {
+    let packet: Value = serde_json::from_str(text).unwrap_or_default();
+    match packet.get("type").and_then(Value::as_str) {
+        Some("join" | "leave") => "of: {type: $any}, packet: {type: {$not: {$one-of: [join, leave]}}}",
+        Some("user") => "of: {type: user}, packet: {data: {user_name: $non-empty, room_name: $non-empty, msg: $string}}",
+        Some("msg") => "of: {type: msg}, packet: {data: {user_name: $non-empty, room_name: $non-empty, msg: $string}}",
+        Some("error") => "of: {type: error}, packet: {data: {msg: $string}}",
+        _ => "packet: {type: {$one-of: [user, msg, error]}, data: $object}",
     }
 }
 
@@ -419,18 +453,37 @@ mod tests {
         let id = || RequirementId::new("MSG-1");
         let msg = || Packet::Msg { user: user.clone(), room: room.clone(), text: "hi".into() };
         let listed = Expected::Listed(vec![(room.clone(), vec![1, 2])]);
+        let user_packet = Pattern::Activity { user: user.clone(), room: room.clone() };
+        let other = |text: &str| Ending { never: vec![(id(), 0, Packet::Other(text.to_owned()))], ..Ending::default() };
         let tally = Tally { actor: 1, room: room.clone(), times: 2, exactly: 1, joins: true };
         let cases = [
             (list, Ending { answers: vec![(id(), 0, listed)], ..Ending::default() }, "population: {$one-of: [1, 2]}}, times: 1}"),
             (vec![create(0)], Ending { answers: vec![(id(), 0, Expected::NoResults(vec![CREATED.into()]))], ..Ending::default() }, "$not"),
-            (say.clone(), Ending { receives: vec![(id(), 0, Pattern::Exactly(msg()))], ..Ending::default() }, "msg: \"$$5: \\\"x\\\"\""),
+            (
+                say.clone(),
+                Ending { receives: vec![(id(), 0, vec![Pattern::Exactly(msg())])], ..Ending::default() },
+                "msg: \"$$5: \\\"x\\\"\"",
+            ),
+            (
+                say.clone(),
+                Ending { receives: vec![(id(), 0, vec![Pattern::Exactly(msg()), user_packet])], ..Ending::default() },
+                "one-of: [{packet: {type: msg",
+            ),
+            (say.clone(), Ending { in_order: vec![(id(), 0, vec![msg(), msg()])], ..Ending::default() }, "in-order: [{type: msg"),
+            (say.clone(), Ending { answered: vec![(id(), 0)], ..Ending::default() }, "{end: {}}"),
+            (say.clone(), other("welcome"), "all-received: {actors: [ann], packet: {type: {$one-of"),
+            (say.clone(), other("{\"type\":\"join\"}"), "of: {type: $any}"),
+            (say.clone(), other("{\"type\":\"msg\"}"), "of: {type: msg}"),
+            (say.clone(), other("{\"type\":\"user\"}"), "of: {type: user}"),
+            (say.clone(), other("{\"type\":\"error\"}"), "of: {type: error}"),
             (say.clone(), Ending { alive: vec![(id(), 0)], never: vec![(id(), 0, msg())], ..Ending::default() }, "nothing-more"),
             (vec![create(0), create(1)], Ending { tally: Some((id(), tally)), ..Ending::default() }, "exactly: 1"),
         ];
         let protocol = protocol();
         for (last, ending, expected) in cases {
             let heading = Heading { id: "regressions.x".into(), title: "a: b".into(), notes: "one\ntwo".into() };
-            let ending = Ending { before: vec![vec![(0, msg())]], ..ending };
+            let when = vec![("R-AUDIENCE".to_owned(), "room".to_owned()), ("capacity".to_owned(), "{at-least: 3}".to_owned())];
+            let ending = Ending { before: vec![vec![(0, msg())]], when, ..ending };
             let text = counterexample(&trace(last), &heading, &ending).text;
             assert!(text.contains(expected), "{text}");
             match protocol.generated(Source { name: SOURCE.into(), text: text.clone() }, "regressions") {

@@ -30,8 +30,10 @@ impl Table {
 /// What a played trace brought.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// Round by round, as far as it was played.
+    /// Round by round, as far as it was played, but for packets about another trace's rooms or users.
     pub rounds: Vec<Observed>,
+    /// The same with those packets, where there are any.
+    pub crowded: Option<Vec<Observed>>,
     /// Why it was not played to its end, where it wasn't.
     pub cut: Option<String>,
     /// The target, which had answered before, answers no more.
@@ -47,8 +49,8 @@ impl History {
     }
 }
 
-/// Splits what a trace told into its rounds; `ends` are the lines of their last steps.
-pub fn observe(trace: &Trace, played: &Played, ends: &[usize], table: &Table) -> History {
+/// Splits what a trace told into its rounds; `ends` are the lines of their last steps. Every name of this run holds the nonce.
+pub fn observe(trace: &Trace, played: &Played, ends: &[usize], table: &Table, nonce: &str) -> History {
     let wire: HashMap<&str, &str> = played.names.iter().map(|(name, text)| (text.as_str(), name.as_str())).collect();
     let symbolic = |text: &str| {
         let name = wire.get(text).and_then(|name| table.names.iter().find(|(known, _)| known == name));
@@ -83,6 +85,13 @@ pub fn observe(trace: &Trace, played: &Played, ends: &[usize], table: &Table) ->
         history.gone = played.verdict.failure.as_ref().is_some_and(|failure| failure.actual.contains("refused"));
     }
     history.rounds = eye.rounds;
+    let is_foreign = |packet: &Packet| is_foreign(packet, nonce);
+    if history.rounds.iter().flat_map(|observed| observed.received.iter().flatten()).any(is_foreign) {
+        history.crowded = Some(history.rounds.clone());
+        for received in history.rounds.iter_mut().flat_map(|observed| &mut observed.received) {
+            received.retain(|packet| !is_foreign(packet));
+        }
+    }
     history
 }
 
@@ -152,12 +161,23 @@ impl Eye<'_> {
         let list = json.get("room_list").or_else(|| json.get("rooms"))?.as_array()?;
         let mut rooms = Vec::new();
         for entry in list {
-            let name = (self.symbolic)(entry.get("room_name").or_else(|| entry.get("name"))?.as_str()?);
+            let Some(name) = entry.get("room_name").or_else(|| entry.get("name")).and_then(Value::as_str) else {
+                // A trace that has made no room yet leaves what is wrong with other rooms to those who have made them.
+                if self.has_made_a_room() {
+                    return None;
+                }
+                continue;
+            };
+            let name = (self.symbolic)(name);
             if matches!(name, Name::Room(_)) {
                 rooms.push((name, entry.get("population")?.as_i64()?));
             }
         }
         Some(rooms)
+    }
+
+    fn has_made_a_room(&self) -> bool {
+        self.trace.rounds.iter().take(self.rounds.len() + 1).flatten().any(|action| matches!(action, Action::Create { .. }))
     }
 
     fn frame(&mut self, frame: &Frame) {
@@ -202,6 +222,15 @@ impl Eye<'_> {
             *connected &= !ended;
         }
         self.rounds.push(Observed { answers: gathered.answers, received: gathered.received, ended: gathered.ended });
+    }
+}
+
+/// Whether a packet is about a room or a user of another trace of this run.
+fn is_foreign(packet: &Packet, nonce: &str) -> bool {
+    let holds = |name: &Name| matches!(name, Name::Literal(text) if text.contains(nonce));
+    match packet {
+        Packet::User { user, room, .. } | Packet::Msg { user, room, .. } => holds(user) || holds(room),
+        Packet::Error { .. } | Packet::Other(_) => false,
     }
 }
 

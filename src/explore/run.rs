@@ -14,12 +14,13 @@ use super::describe;
 use super::ending::ending;
 use super::fence::Fence;
 use super::generate::{Shape, generate};
-use super::model::Finding;
+use super::model::{FEATURES, Finding};
 use super::shrink::{Bounds, Shrunk, shrink};
+use super::smaller::borrows;
 use super::trial::{Player, Trial, Unreadable};
 use crate::conformance::session::{Session, Setting};
 use crate::conformance::target::TargetError;
-use crate::event::{Counterexample, Event, Explored, Footer, Found, Given, Header, Record, ScenarioShown, SuiteShown};
+use crate::event::{Counterexample, Coverage, Event, Explored, Footer, Found, Given, Header, Reached, Record, ScenarioShown, SuiteShown};
 use crate::reading::Fact;
 use crate::requirement::RequirementId;
 use crate::verdict::{Conclusion, CountsAs, Outcome, ScenarioVerdict};
@@ -128,6 +129,8 @@ struct Attempt {
     told: Counterexample,
     events: Vec<Event>,
     shown: Option<(ScenarioShown, ScenarioVerdict)>,
+    /// What seemed to be missing only came later.
+    is_late: bool,
 }
 
 /// How far the search for a requirement's counterexample has come.
@@ -277,7 +280,7 @@ impl<'a> Run<'a> {
             actions: trial.actions,
             states: trial.reached.iter().map(|state| (*state).to_owned()).collect(),
             exercised: trial.exercised.clone(),
-            found: trial.finding.as_ref().map(|finding| found(&trace, finding)),
+            found: trial.finding.as_ref().map(|finding| Found { takes_others: trial.takes_others, ..found(&trace, finding) }),
             cut: trial.history.cut.clone(),
         })));
         if trial.history.gone && !self.is_gone {
@@ -286,8 +289,9 @@ impl<'a> Run<'a> {
             self.notes.push(format!("the target stopped answering while trace {number} was played, so no further one was begun: {why}"));
         }
         if let Some(finding) = trial.finding.clone() {
+            let takes_others = trial.takes_others;
             let pursuit = self.found.entry(finding.requirement.clone()).or_default();
-            if pursuit.wants_another() {
+            if pursuit.wants_another() && !takes_others {
                 pursuit.begun += 1;
                 self.suspects.push(Suspect { number, trace, trial, finding });
             }
@@ -324,6 +328,12 @@ impl<'a> Run<'a> {
         let id = format!("regressions.explore-{requirement}-{:02x}{:02x}", digest[0], digest[1]);
         let heading = Heading { id: id.clone(), title: title(&shrunk.trace, &finding), notes: self.notes_of(suspect, shrunk, &finding) };
         let ending = ending(self.player.session.findings(), &shrunk.trace, &shrunk.trial.history, &finding);
+        let why_none = match &ending {
+            None => "there is too much that a server may have done by then",
+            Some(ending) if ending.is_empty() => "what came is wrong only after what this server did before, which no scenario can ask for",
+            Some(_) if borrows(&shrunk.trace) => "it is about a name under which another trace may have entered",
+            Some(_) => "",
+        };
         let told = Counterexample {
             at_ms: self.player.session.now_ms(),
             scenario: id.clone(),
@@ -336,13 +346,12 @@ impl<'a> Run<'a> {
             failed: shrunk.failed,
             played: shrunk.played,
             yaml: None,
-            why_none: None,
+            why_none: (!why_none.is_empty()).then(|| why_none.to_owned()),
         };
-        let mut attempt = Attempt { told, events: Vec::new(), shown: None };
-        if ending.is_empty() {
-            attempt.told.why_none = Some("the language has no expectation that says what is wrong here".to_owned());
+        let mut attempt = Attempt { told, events: Vec::new(), shown: None, is_late: false };
+        let Some(ending) = ending.filter(|_| why_none.is_empty()) else {
             return Ok(attempt);
-        }
+        };
         let compiled = counterexample(&shrunk.trace, &heading, &ending);
         // What shows only now and then may need some plays to show.
         for _ in 0..if shrunk.failed == shrunk.played { 2 } else { 8 } {
@@ -362,6 +371,8 @@ impl<'a> Run<'a> {
                 actors: scenario.actors.clone(),
                 proves: scenario.proves(),
             };
+            // A scenario waits for what must come as long as --timeout allows, and a trace no longer than its fence.
+            attempt.is_late = verdict.outcome == Outcome::Pass && shrunk.failed == shrunk.played && !finding.missing.is_empty();
             attempt.events = played.events;
             attempt.shown = Some((shown, verdict));
             if fails {
@@ -384,6 +395,14 @@ impl<'a> Run<'a> {
 
     /// Draws the conclusion.
     fn end(mut self, interrupted: bool, emit: &mut impl FnMut(&Event)) -> Conclusion {
+        self.found.retain(|id, pursuit| {
+            let late = pursuit.unsaved.as_ref().filter(|attempt| attempt.is_late && !pursuit.is_saved);
+            if let Some(attempt) = late {
+                let summary = &attempt.told.found.summary;
+                self.notes.push(format!("what seemed to break {id} only came later than a fence's answer, which the document allows: {summary}"));
+            }
+            late.is_none()
+        });
         let unsaved: Vec<Attempt> =
             self.found.values_mut().filter(|pursuit| !pursuit.is_saved).filter_map(|pursuit| pursuit.unsaved.take()).collect();
         unsaved.into_iter().for_each(|attempt| self.tell(attempt, emit));
@@ -431,7 +450,10 @@ impl<'a> Run<'a> {
         let mut scenarios: BTreeMap<String, Outcome> =
             self.counterexamples.iter().map(|(shown, verdict)| (shown.id.clone(), verdict.outcome)).collect();
         scenarios.insert(ALL_TRACES.to_owned(), explained);
+        let reached = |state: &&str| Reached { state: (*state).to_owned(), traces: self.reached.get(*state).copied().unwrap_or_default() };
+        let states = FEATURES.iter().map(reached).collect();
         emit(&Event::ScenarioFinished(Box::new(all)));
+        emit(&Event::Coverage(Box::new(Coverage { at_ms: session.now_ms(), states })));
         emit(&Event::Suite(Box::new(suite)));
         emit(&Event::Finished(Footer {
             at_ms: session.now_ms(),
@@ -457,6 +479,7 @@ fn found(trace: &Trace, finding: &Finding) -> Found {
         summary: words(&finding.summary),
         allowed: finding.allowed.iter().map(words).collect(),
         came: words(&finding.came),
+        takes_others: false,
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use super::action::Trace;
-use super::smaller::{apart, by_http, compact, complexity, fewer_actors, simpler, subsets, without_rounds};
+use super::ending::ending;
+use super::smaller::{apart, borrows, by_http, compact, complexity, fewer_actors, simpler, subsets, without_rounds};
 use super::trial::{Player, Trial, Unreadable};
 use crate::requirement::RequirementId;
 
@@ -74,8 +75,10 @@ pub async fn shrink(
         patience,
         tried: 0,
         seen: HashSet::new(),
+        can_be_told: None,
         best: (trace, again.unwrap_or_else(|| trial.clone())),
     };
+    shrinking.can_be_told = shrinking.can_be_told(&shrinking.best.0, &shrinking.best.1);
     shrinking.exhaust().await?;
     let Shrinking { best: (trace, trial), tried, .. } = shrinking;
     let (failed, again) = replay(player, &trace, requirement).await?;
@@ -99,6 +102,8 @@ struct Shrinking<'a> {
     patience: usize,
     tried: usize,
     seen: HashSet<String>,
+    /// Whether the best can be told as a scenario, where that is known.
+    can_be_told: Option<bool>,
     best: (Trace, Trial),
 }
 
@@ -156,12 +161,24 @@ impl Shrinking<'_> {
                     if let Some(finding) = &trial.finding {
                         kept.rounds.truncate(finding.round + 1);
                     }
+                    // What a scenario can't tell is worth less than what it can, however small it is.
+                    let can_be_told = self.can_be_told(&kept, &trial);
+                    if can_be_told == Some(false) && self.can_be_told != Some(false) {
+                        continue;
+                    }
+                    self.can_be_told = can_be_told;
                     self.best = (kept, trial);
                     return Ok(true);
                 }
             }
         }
         Ok(false)
+    }
+
+    fn can_be_told(&self, trace: &Trace, trial: &Trial) -> Option<bool> {
+        let finding = trial.finding.as_ref()?;
+        let ending = ending(self.player.session.findings(), trace, &trial.history, finding)?;
+        Some(!ending.is_empty() && !borrows(trace))
     }
 
     /// A trial in which the candidate fails.

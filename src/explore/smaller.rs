@@ -1,5 +1,7 @@
 //! Traces that are smaller than a given one, and yet can be played.
 
+use std::collections::BTreeSet;
+
 use super::action::{Action, Actor, Name, Trace};
 use super::shadow::Shadow;
 
@@ -154,9 +156,26 @@ pub fn simpler(trace: &Trace) -> Vec<Trace> {
             }
         }
     }
+    let literals = trace.rounds.iter().flatten().filter_map(Action::user).filter(|user| matches!(user, Name::Literal(_)));
+    for literal in literals.collect::<BTreeSet<_>>() {
+        let mut fresh = renamed(trace, literal, &Name::User(trace.users.len()));
+        fresh.users.push(Default::default());
+        all.push(compact(&fresh));
+    }
     let weight = complexity(trace);
     all.retain(|other| complexity(other) < weight);
     all
+}
+
+/// Whether it leaves or speaks under a literal name under which it never enters: such names all traces share, so that another one may
+/// have entered for it.
+pub fn borrows(trace: &Trace) -> bool {
+    let actions = || trace.rounds.iter().flatten();
+    let enters = |user: &Name| {
+        actions().any(|action| matches!(action, Action::HttpJoin { user: who, .. } | Action::Join { user: who, .. } if who == user))
+    };
+    let lives = actions().filter(|action| matches!(action, Action::HttpLeave { .. } | Action::Leave { .. } | Action::Say { .. }));
+    lives.filter_map(Action::user).any(|user| matches!(user, Name::Literal(text) if !text.is_empty()) && !enters(user))
 }
 
 /// How much there is to read in a trace: actions first, then who and what they are about.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::action::Trace;
+use super::action::{Observed, Trace};
 use super::compile::{Compiled, compile};
 use super::fence::{self, Fence};
 use super::model::{Finding, Model};
@@ -39,11 +39,16 @@ pub struct Player {
     pub halt: Arc<AtomicBool>,
 }
 
+/// How many packets of a trace may come later than the fences say, before it is said of one that it is missing.
+const LATE: usize = 16;
+
 /// What came of a trace.
 #[derive(Clone, Debug)]
 pub struct Trial {
     pub history: History,
     pub finding: Option<Finding>,
+    /// Whether the finding is about packets of another trace, so that this one alone doesn't show it.
+    pub takes_others: bool,
     pub reached: BTreeSet<&'static str>,
     pub exercised: BTreeMap<RequirementId, u64>,
     /// How many actions were played.
@@ -53,7 +58,7 @@ pub struct Trial {
 impl Trial {
     /// Whether it shows a violation of this requirement.
     pub fn shows(&self, requirement: &RequirementId) -> bool {
-        self.finding.as_ref().is_some_and(|finding| finding.requirement == *requirement)
+        !self.takes_others && self.finding.as_ref().is_some_and(|finding| finding.requirement == *requirement)
     }
 }
 
@@ -69,10 +74,12 @@ impl Player {
     pub async fn try_out(&self, trace: &Trace) -> Result<Trial, Unreadable> {
         let compiled = compile(trace);
         let (_, played) = self.play(&compiled, Some(Fence::of(trace))).await?;
-        let mut history = observe(trace, &played, &compiled.ends, &compiled.table);
-        let mut model = Model::new(self.session.findings(), trace);
-        // Where hypotheses had to be given up, the one that explains it all may have been among them.
-        let mut finding = judge(&mut model, trace, &history).filter(|_| !model.is_capped());
+        let mut history = observe(trace, &played, &compiled.ends, &compiled.table, self.session.nonce());
+        let (mut finding, model) = self.judge(trace, &mut history.rounds);
+        let takes_others = finding.is_none() && history.crowded.is_some();
+        if let Some(crowded) = history.crowded.as_mut().filter(|_| finding.is_none()) {
+            finding = self.judge(trace, crowded).0;
+        }
         // What nobody answers any more says nothing of what would have been answered.
         if history.gone || finding.as_ref().is_some_and(|finding| history.is_silent(finding.round)) {
             let absences = self.session.absences_now().await;
@@ -84,7 +91,26 @@ impl Player {
             }
         }
         let actions = trace.rounds.iter().take(history.rounds.len()).map(Vec::len).sum();
-        Ok(Trial { history, finding, reached: model.reached().clone(), exercised: model.exercised().clone(), actions })
+        Ok(Trial { history, finding, takes_others, reached: model.reached().clone(), exercised: model.exercised().clone(), actions })
+    }
+
+    /// Holds what a trace brought against the model.
+    fn judge(&self, trace: &Trace, rounds: &mut [Observed]) -> (Option<Finding>, Model) {
+        let mut late = 0;
+        loop {
+            let mut model = Model::new(self.session.findings(), trace);
+            let finding = judge(&mut model, trace, rounds);
+            // The document doesn't say that an error comes behind the messages before it, as a fence takes it to.
+            if let Some(finding) = &finding
+                && late < LATE
+                && settle(rounds, finding)
+            {
+                late += 1;
+                continue;
+            }
+            // Where hypotheses had to be given up, the one that explains it all may have been among them.
+            return (finding.filter(|_| !model.is_capped()), model);
+        }
     }
 
     /// Plays a compiled trace, if possible with this fence.
@@ -100,7 +126,27 @@ impl Player {
     }
 }
 
-/// Holds a history against the model, round by round, up to the first finding.
-pub fn judge(model: &mut Model, trace: &Trace, history: &History) -> Option<Finding> {
-    trace.rounds.iter().zip(&history.rounds).find_map(|(round, observed)| model.observe(round, observed).err())
+/// Holds what each round brought against the model, up to the first finding.
+pub fn judge(model: &mut Model, trace: &Trace, rounds: &[Observed]) -> Option<Finding> {
+    trace.rounds.iter().zip(rounds).find_map(|(round, observed)| model.observe(round, observed).err())
+}
+
+/// Puts the packets that a finding misses, and that came in a later round, where they belong; whether there were any.
+fn settle(rounds: &mut [Observed], finding: &Finding) -> bool {
+    let (before, after) = rounds.split_at_mut((finding.round + 1).min(rounds.len()));
+    let Some(round) = before.last_mut() else {
+        return false;
+    };
+    let mut is_settled = false;
+    for (actor, pattern) in &finding.missing {
+        let later = after.iter_mut().filter_map(|observed| observed.received.get_mut(*actor)).find_map(|received| {
+            let at = received.iter().position(|packet| pattern.accepts(packet))?;
+            Some(received.remove(at))
+        });
+        if let (Some(packet), Some(received)) = (later, round.received.get_mut(*actor)) {
+            received.push(packet);
+            is_settled = true;
+        }
+    }
+    is_settled
 }

@@ -69,7 +69,8 @@ impl LoadReport {
             | Event::ScenarioFinished(_)
             | Event::Tried(_)
             | Event::Explored(_)
-            | Event::Counterexample(_) => {}
+            | Event::Counterexample(_)
+            | Event::Coverage(_) => {}
         }
     }
 

@@ -34,6 +34,10 @@ pub struct Finding {
     pub forbidden: Vec<(Actor, Packet)>,
     /// Whose connections ended and should not have.
     pub ended: Vec<Actor>,
+    /// Who got neither an error nor a close.
+    pub open: Vec<Actor>,
+    /// Packets that came after a later one of the same sender.
+    pub overtaken: Vec<(Actor, Packet)>,
 }
 
 /// What has happened to a room since a list last showed it rightly.
@@ -83,6 +87,8 @@ impl Blame<'_> {
             missing: wrongs.iter().filter_map(missing).map(|(to, pattern, _)| (to, pattern.clone())).collect(),
             forbidden: self.extras(wrongs).map(|(to, packet)| (to, packet.clone())).collect(),
             ended: wrongs.iter().filter_map(|wrong| if let Wrong::Ended { actor } = wrong { Some(*actor) } else { None }).collect(),
+            open: wrongs.iter().filter_map(|wrong| if let Wrong::Open { actor, .. } = wrong { Some(*actor) } else { None }).collect(),
+            overtaken: self.overtaken(wrongs),
         }
     }
 
@@ -105,6 +111,14 @@ impl Blame<'_> {
             Wrong::Extra { to, packet } => Some((*to, self.search.received(*to).get(*packet)?)),
             _ => None,
         })
+    }
+
+    fn overtaken(&self, wrongs: &[Wrong]) -> Vec<(Actor, Packet)> {
+        let overtaken = wrongs.iter().filter_map(|wrong| match wrong {
+            Wrong::Overtaken { to, packet } => Some((*to, self.search.received(*to).get(*packet)?.clone())),
+            _ => None,
+        });
+        overtaken.collect()
     }
 
     fn requirement(&self, wrong: &Wrong, nearest: &Explanation) -> &'static str {

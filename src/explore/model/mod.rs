@@ -4,6 +4,7 @@
 //! round brings rules hypotheses out; when none is left, the document is broken, and the nearest explanation says where.
 //! It knows nothing of any server's code.
 
+mod course;
 mod entry;
 mod expectation;
 mod feature;
@@ -27,10 +28,11 @@ use super::action::{Action, Actor, Name, Observed, Trace};
 use crate::reading::Findings;
 use crate::requirement::RequirementId;
 
+pub use course::Course;
 pub use expectation::Expectation;
 pub use feature::{FEATURES, RoomSight, Sight};
 pub use finding::Finding;
-pub use outcome::{Pattern, Reply, UNSEEN};
+pub use outcome::{CREATED, Due, JOINED, Pattern, Reply, UNSEEN};
 
 use finding::{Blame, Past, Touch};
 use search::{Explanation, Search};
@@ -150,6 +152,23 @@ impl Model {
         self.states = states;
         self.round += 1;
         Ok(())
+    }
+
+    /// Takes a round for played by a server that keeps to the document, of which nothing was seen; false where there is too much that it
+    /// may have done.
+    pub fn advance(&mut self, round: &[Action]) -> bool {
+        let Some(states) = course::states(&self.names, &self.states, round, self.round).filter(|states| states.len() <= MOST) else {
+            return false;
+        };
+        self.states = states;
+        self.round += 1;
+        true
+    }
+
+    /// All ways in which a round may go now; none where there are too many.
+    pub fn courses(&self, round: &[Action]) -> Option<Vec<Course>> {
+        let courses = course::courses(&self.names, &self.states, round, self.round)?;
+        Some(courses.into_iter().map(|(course, _)| course).collect::<std::collections::HashSet<_>>().into_iter().collect())
     }
 
     /// What is asked of a single action now.
