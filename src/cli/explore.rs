@@ -116,7 +116,12 @@ pub async fn run(args: ExploreArgs) -> Ended {
             pins: target.pins.clone(),
         },
         seed,
-        limits: Limits { traces: args.runs, actions: args.actions, time: args.time.or(unlimited.then_some(TIME)), fail_fast: args.fail_fast },
+        limits: Limits {
+            traces: args.runs,
+            actions: args.actions,
+            time: args.time.or(unlimited.then_some(TIME)),
+            fail_fast: args.fail_fast,
+        },
         only: args.trace,
         at_once: at_once.unwrap_or(processors * AT_ONCE_FOR_EACH_PROCESSOR),
         shrinking: Bounds { time: args.shrink_time, tries: args.shrink_tries },

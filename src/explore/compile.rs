@@ -62,6 +62,20 @@ pub fn compile(trace: &Trace) -> Compiled {
     write(trace, &heading, None)
 }
 
+/// A trace at whose end these packets are waited for, which belong to its last round.
+pub fn compile_patiently(trace: &Trace, missing: &[(Actor, Pattern)]) -> Compiled {
+    let mut compiled = compile(trace);
+    let mut writer = Writer { trace, lines: compiled.text.lines().map(str::to_owned).collect() };
+    for (actor, pattern) in missing {
+        writer.push(format!("  - receive: {{actor: {}, packet: {}, within: 1s}}", actor_name(*actor), writer.pattern(pattern)));
+    }
+    if let Some(end) = compiled.ends.last_mut() {
+        *end = writer.last_step();
+    }
+    compiled.text = writer.lines.join("\n") + "\n";
+    compiled
+}
+
 /// A trace that says at its last round what is expected there.
 pub fn counterexample(trace: &Trace, heading: &Heading, ending: &Ending) -> Compiled {
     write(trace, heading, Some(ending))
@@ -203,7 +217,7 @@ impl Writer<'_> {
             match expected {
                 Some((claim, Expected::Listed(rooms))) => vec![
                     "use: listed".to_owned(),
-                    format!("with: {{user: ${actor}, rooms: {}}}", self.listed(rooms)),
+                    format!("with: {{user: ${actor}, rooms: {}}}", self.listed(rooms, ending.is_some_and(|ending| ending.knows_entries))),
                     format!("proves: {claim}"),
                 ],
                 Some((claim, expected)) => {
@@ -321,12 +335,20 @@ impl Writer<'_> {
                 let texts: Vec<String> = texts.iter().map(|text| scalar(&escaped(text))).collect();
                 format!("answer: {{res: {{$not: {{$one-of: [{}]}}}}}}", texts.join(", "))
             }
-            Expected::Listed(rooms) => format!("answer: {}", self.listed(rooms)),
+            Expected::Listed(rooms) => format!("answer: {}", self.listed(rooms, true)),
         }
     }
 
     /// A list in which these rooms stand, and of the trace's others none.
-    fn listed(&self, rooms: &[(Name, Vec<i64>)]) -> String {
+    fn listed(&self, rooms: &[(Name, Vec<i64>)], knows_entries: bool) -> String {
+        let with_name = |room: &Name, more: &str| {
+            let name = scalar(&self.name(room));
+            if knows_entries {
+                format!("{{\"${{R-ENTRY}}\": {name}{more}}}")
+            } else {
+                format!("{{$one-of: [{{room_name: {name}{more}}}, {{name: {name}{more}}}]}}")
+            }
+        };
         let entry = |(room, populations): &(Name, Vec<i64>)| {
             if populations.is_empty() {
                 return None;
@@ -336,9 +358,9 @@ impl Writer<'_> {
                 [one] => one.clone(),
                 several => format!("{{$one-of: [{}]}}", several.join(", ")),
             };
-            Some(format!("{{$contains: {{\"${{R-ENTRY}}\": {}, population: {population}}}, times: 1}}", scalar(&self.name(room))))
+            Some(format!("{{$contains: {}, times: 1}}", with_name(room, &format!(", population: {population}"))))
         };
-        let absent = |room: &Name| format!("{{$not: {{$contains: {{\"${{R-ENTRY}}\": {}}}}}}}", scalar(&self.name(room)));
+        let absent = |room: &Name| format!("{{$not: {{$contains: {}}}}}", with_name(room, ""));
         let others = (0..self.trace.rooms.len()).map(Name::Room).filter(|room| !rooms.iter().any(|(listed, _)| listed == room));
         let entries: Vec<String> = rooms.iter().filter_map(entry).chain(others.map(|room| absent(&room))).collect();
         match &entries[..] {

@@ -18,6 +18,8 @@ pub struct Ending {
     pub when: Vec<(String, String)>,
     /// In place of the round: requests at once, of which so many must succeed.
     pub tally: Option<(RequirementId, Tally)>,
+    /// Whether the target was found to call a room's name in the list one name or both (R-ENTRY).
+    pub knows_entries: bool,
     /// What an actor's HTTP request must be answered.
     pub answers: Vec<(RequirementId, Actor, Expected)>,
     /// What must come, one of several where there are several.
@@ -61,9 +63,14 @@ impl Ending {
         self.answers.iter().find(|(_, whose, _)| *whose == actor).map(|(id, _, expected)| (id, expected))
     }
 
+    /// Whether it says something of servers of some reading or capacity only; that so many fit into a room is said of any.
+    pub fn is_conditional(&self) -> bool {
+        self.when.iter().any(|(_, is)| is.contains("at-most") || !is.contains("at-least"))
+    }
+
     /// Whether it expects anything.
     pub fn is_empty(&self) -> bool {
-        let Self { when: _, tally, answers, receives, in_order, answered, alive, never, before: _ } = self;
+        let Self { when: _, knows_entries: _, tally, answers, receives, in_order, answered, alive, never, before: _ } = self;
         tally.is_none()
             && answers.is_empty()
             && receives.is_empty()
@@ -81,8 +88,9 @@ pub fn ending(findings: &Findings, trace: &Trace, history: &History, finding: &F
     let case = Case { trace, history, finding };
     let asks = |known: &Findings| case.ending(known).filter(|ending| !ending.is_empty());
     let mut known = Findings { readings: BTreeMap::new(), facts: capacity(Fact::Above(FEW)) };
+    let knows_entries = !findings.held("R-ENTRY").is_empty();
     if let Some(ending) = asks(&known) {
-        return Some(ending);
+        return Some(Ending { knows_entries, ..ending });
     }
     known.clone_from(findings);
     let mut ending = case.ending(&known)?;
@@ -102,8 +110,7 @@ pub fn ending(findings: &Findings, trace: &Trace, history: &History, finding: &F
             (known, ending) = (fewer, less);
         }
     }
-    ending.when = conditions(&known);
-    Some(ending)
+    Some(Ending { when: conditions(&known), knows_entries, ..ending })
 }
 
 fn capacity(fact: Fact) -> BTreeMap<String, Fact> {
@@ -173,9 +180,9 @@ impl Case<'_> {
         Some(ending)
     }
 
-    /// The answers that no course has.
+    /// The answers, where one of them is one that no course has: of several at once, another may be the wrong one the next time.
     fn answers(&self, round: &[Action], observed: &Observed, courses: &[Course]) -> Vec<(RequirementId, Actor, Expected)> {
-        let mut answers = Vec::new();
+        let (mut answers, mut is_any_wrong) = (Vec::new(), false);
         for (at, action) in round.iter().enumerate().filter(|(_, action)| action.is_http()) {
             let mut replies: Vec<&Reply> = Vec::new();
             for reply in courses.iter().filter_map(|course| course.replies.get(at)?.as_ref()) {
@@ -186,11 +193,12 @@ impl Case<'_> {
             let answer = observed.answers.get(at).and_then(Option::as_ref);
             let is_wrong = answer.is_some_and(|answer| !replies.iter().any(|reply| reply.accepts(answer)));
             let is_only = round.iter().filter(|other| other.actor() == action.actor() && other.is_http()).count() == 1;
-            if is_wrong && is_only && let Some(expected) = expected(&replies) {
+            if is_only && let Some(expected) = expected(&replies) {
+                is_any_wrong |= is_wrong;
                 answers.push((self.finding.requirement.clone(), action.actor(), expected));
             }
         }
-        answers
+        if is_any_wrong { answers } else { Vec::new() }
     }
 
     /// How many of requests at once succeed, where all of them want the same: which of them do is the server's choice.
@@ -248,7 +256,8 @@ impl Case<'_> {
                 || ending.never.iter().any(|(_, who, forbidden)| *who == actor && forbidden == packet)
         };
         let earlier = |observed: &Observed| {
-            let received = observed.received.iter().enumerate().flat_map(|(actor, packets)| packets.iter().map(move |packet| (actor, packet)));
+            let received =
+                observed.received.iter().enumerate().flat_map(|(actor, packets)| packets.iter().map(move |packet| (actor, packet)));
             received.filter(|(actor, packet)| is_named(*actor, packet)).map(|(actor, packet)| (actor, packet.clone())).collect()
         };
         self.history.rounds.iter().take(self.finding.round).map(earlier).collect()

@@ -43,9 +43,9 @@ pub struct History {
 impl History {
     /// Whether an answer stayed away in this round, or a connection ended by itself: as it is with a server that has died.
     pub fn is_silent(&self, round: usize) -> bool {
-        self.rounds.get(round).is_some_and(|observed| {
-            observed.ended.contains(&true) || observed.answers.iter().flatten().any(|answer| answer.status == 0)
-        })
+        self.rounds
+            .get(round)
+            .is_some_and(|observed| observed.ended.contains(&true) || observed.answers.iter().flatten().any(|answer| answer.status == 0))
     }
 }
 

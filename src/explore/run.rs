@@ -1,8 +1,6 @@
 //! A run: traces one after the other and several at once, what they show shrunk as it comes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -91,9 +89,8 @@ pub async fn run(plan: &Plan, interrupt: impl Future<Output = ()>, mut emit: imp
         ..Header::new("explore", &protocol.name, &protocol.hash, plan.seed)
     }));
     emit(&session.readings());
-    let halt = Arc::new(AtomicBool::new(false));
-    let player = Player { session: session.clone(), protocol, halt: halt.clone() };
-    let mut run = Run::new(plan, player);
+    let player = Player::new(session.clone(), protocol);
+    let mut run = Run::new(plan, player.clone());
     let mut interrupted = false;
     if session.absences().is_empty() {
         let playing = run.play(&mut emit);
@@ -103,7 +100,7 @@ pub async fn run(plan: &Plan, interrupt: impl Future<Output = ()>, mut emit: imp
             played = &mut playing => played?,
             () = &mut interrupt => {
                 interrupted = true;
-                halt.store(true, Ordering::Relaxed);
+                player.halt();
                 // Where even this takes too long, what was found is told as it was found.
                 if let Ok(played) = tokio::time::timeout(GRACE, playing).await {
                     played?;
@@ -124,6 +121,17 @@ struct Suspect {
     finding: Finding,
 }
 
+impl Suspect {
+    fn actions(&self) -> usize {
+        self.trace.rounds.iter().take(self.finding.round + 1).map(Vec::len).sum()
+    }
+
+    /// What it will probably take to shrink it: what happens at once may go another way each time, and that most in its last round.
+    fn effort(&self) -> (bool, usize) {
+        (self.trace.rounds.get(self.finding.round).is_some_and(|round| round.len() > 1), self.actions())
+    }
+}
+
 /// The smallest trace that a suspect has led to, and what came of its scenario.
 struct Attempt {
     told: Counterexample,
@@ -131,6 +139,17 @@ struct Attempt {
     shown: Option<(ScenarioShown, ScenarioVerdict)>,
     /// What seemed to be missing only came later.
     is_late: bool,
+    worth: Worth,
+}
+
+/// What an attempt is worth to its readers, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    /// No scenario could be made of it.
+    Unsaved,
+    /// Its scenario shows it now and then, or on servers of a reading that this one was found to follow.
+    Qualified,
+    Whole,
 }
 
 /// How far the search for a requirement's counterexample has come.
@@ -139,14 +158,19 @@ struct Pursuit {
     /// How many traces were shrunk for it, or are to be.
     begun: usize,
     ended: usize,
-    /// An attempt of which no scenario could be made; told only where none does better.
-    unsaved: Option<Attempt>,
-    is_saved: bool,
+    /// The best attempt so far, which is told where none does better.
+    held_back: Option<Attempt>,
+    is_told: bool,
 }
 
 impl Pursuit {
     fn wants_another(&self) -> bool {
-        !self.is_saved && self.begun == self.ended && self.begun < ATTEMPTS
+        !self.is_told && self.begun == self.ended && self.begun < ATTEMPTS
+    }
+
+    /// Whether a scenario was made of an attempt.
+    fn is_saved(&self) -> bool {
+        self.is_told || self.held_back.as_ref().is_some_and(|attempt| attempt.worth > Worth::Unsaved)
     }
 }
 
@@ -212,7 +236,7 @@ impl<'a> Run<'a> {
         let is_over = limits.traces.is_some_and(|traces| self.begun >= traces)
             || limits.actions.is_some_and(|actions| self.actions >= actions)
             || limits.time.is_some_and(|time| self.began.elapsed() >= time);
-        let is_enough = limits.fail_fast && (is_shrinking || self.found.values().any(|pursuit| pursuit.is_saved));
+        let is_enough = limits.fail_fast && (is_shrinking || self.found.values().any(Pursuit::is_saved));
         if is_over || is_enough {
             return None;
         }
@@ -260,8 +284,7 @@ impl<'a> Run<'a> {
 
     /// The suspect that is the least to shrink; none once the run is to end.
     fn shortest_suspect(&mut self) -> Option<Suspect> {
-        let length = |suspect: &Suspect| suspect.trace.rounds.iter().take(suspect.finding.round + 1).map(Vec::len).sum::<usize>();
-        let (at, _) = self.suspects.iter().enumerate().filter(|_| !self.player.is_halted()).min_by_key(|(_, suspect)| length(suspect))?;
+        let (at, _) = self.suspects.iter().enumerate().filter(|_| !self.player.is_halted()).min_by_key(|(_, suspect)| suspect.effort())?;
         Some(self.suspects.swap_remove(at))
     }
 
@@ -291,9 +314,17 @@ impl<'a> Run<'a> {
         if let Some(finding) = trial.finding.clone() {
             let takes_others = trial.takes_others;
             let pursuit = self.found.entry(finding.requirement.clone()).or_default();
-            if pursuit.wants_another() && !takes_others {
-                pursuit.begun += 1;
-                self.suspects.push(Suspect { number, trace, trial, finding });
+            let waiting = self.suspects.iter_mut().find(|waiting| waiting.finding.requirement == finding.requirement);
+            let suspect = Suspect { number, trace, trial, finding };
+            match waiting {
+                _ if takes_others => {}
+                Some(waiting) if suspect.effort() < waiting.effort() => *waiting = suspect,
+                Some(_) => {}
+                None if pursuit.wants_another() => {
+                    pursuit.begun += 1;
+                    self.suspects.push(suspect);
+                }
+                None => {}
             }
         }
     }
@@ -302,11 +333,11 @@ impl<'a> Run<'a> {
         let attempt = self.attempt(suspect, &shrunk).await?;
         let pursuit = self.found.entry(suspect.finding.requirement.clone()).or_default();
         pursuit.ended += 1;
-        if attempt.told.yaml.is_some() {
-            pursuit.is_saved = true;
+        if attempt.worth == Worth::Whole {
+            pursuit.is_told = true;
             self.tell(attempt, emit);
-        } else {
-            pursuit.unsaved.get_or_insert(attempt);
+        } else if pursuit.held_back.as_ref().is_none_or(|other| attempt.worth > other.worth) {
+            pursuit.held_back = Some(attempt);
         }
         Ok(())
     }
@@ -340,7 +371,7 @@ impl<'a> Run<'a> {
             found: found(&shrunk.trace, &finding),
             trace: suspect.number,
             rounds: shrunk.trace.rounds.iter().map(|round| describe::round(&shrunk.trace, round)).collect(),
-            actions_before: suspect.trace.rounds.iter().take(suspect.finding.round + 1).map(Vec::len).sum(),
+            actions_before: suspect.actions(),
             actions: shrunk.trace.actions(),
             tried: shrunk.tried,
             failed: shrunk.failed,
@@ -348,14 +379,16 @@ impl<'a> Run<'a> {
             yaml: None,
             why_none: (!why_none.is_empty()).then(|| why_none.to_owned()),
         };
-        let mut attempt = Attempt { told, events: Vec::new(), shown: None, is_late: false };
+        let mut attempt = Attempt { told, events: Vec::new(), shown: None, is_late: false, worth: Worth::Unsaved };
         let Some(ending) = ending.filter(|_| why_none.is_empty()) else {
             return Ok(attempt);
         };
+        let is_qualified = shrunk.failed < shrunk.played || ending.is_conditional();
+        let player = self.player.alone();
         let compiled = counterexample(&shrunk.trace, &heading, &ending);
         // What shows only now and then may need some plays to show.
         for _ in 0..if shrunk.failed == shrunk.played { 2 } else { 8 } {
-            let (scenario, played) = self.player.play(&compiled, None).await?;
+            let (scenario, played) = player.play(&compiled, None).await?;
             let verdict = played.verdict;
             let fails = verdict.requirements.values().any(|outcome| *outcome == Outcome::Fail);
             attempt.told.yaml = fails.then(|| compiled.text.clone());
@@ -376,6 +409,7 @@ impl<'a> Run<'a> {
             attempt.events = played.events;
             attempt.shown = Some((shown, verdict));
             if fails {
+                attempt.worth = if is_qualified { Worth::Qualified } else { Worth::Whole };
                 break;
             }
         }
@@ -396,16 +430,17 @@ impl<'a> Run<'a> {
     /// Draws the conclusion.
     fn end(mut self, interrupted: bool, emit: &mut impl FnMut(&Event)) -> Conclusion {
         self.found.retain(|id, pursuit| {
-            let late = pursuit.unsaved.as_ref().filter(|attempt| attempt.is_late && !pursuit.is_saved);
+            let late = pursuit.held_back.as_ref().filter(|attempt| attempt.is_late && !pursuit.is_told);
             if let Some(attempt) = late {
                 let summary = &attempt.told.found.summary;
-                self.notes.push(format!("what seemed to break {id} only came later than a fence's answer, which the document allows: {summary}"));
+                self.notes
+                    .push(format!("what seemed to break {id} only came later than a fence's answer, which the document allows: {summary}"));
             }
             late.is_none()
         });
-        let unsaved: Vec<Attempt> =
-            self.found.values_mut().filter(|pursuit| !pursuit.is_saved).filter_map(|pursuit| pursuit.unsaved.take()).collect();
-        unsaved.into_iter().for_each(|attempt| self.tell(attempt, emit));
+        let held_back: Vec<Attempt> =
+            self.found.values_mut().filter(|pursuit| !pursuit.is_told).filter_map(|pursuit| pursuit.held_back.take()).collect();
+        held_back.into_iter().for_each(|attempt| self.tell(attempt, emit));
         let session = &self.player.session;
         let conclusion = match () {
             () if interrupted => Conclusion::Interrupted,

@@ -60,11 +60,20 @@ pub async fn shrink(
     if let Some(finding) = &trial.finding {
         trace.rounds.truncate(finding.round + 1);
     }
-    let deadline = Instant::now() + bounds.time;
-    let (failed, again) = replay(player, &trace, requirement).await?;
+    let alone = player.alone();
+    let (mut player, (mut failed, mut again)) = (player, replay(player, &trace, requirement).await?);
+    // What others do at the same time may hide it.
+    if failed < REPLAYS {
+        let (failed_alone, again_alone) = replay(&alone, &trace, requirement).await?;
+        if failed_alone > failed {
+            (player, failed, again) = (&alone, failed_alone, again_alone);
+        }
+    }
     if failed == 0 {
         return Ok(Shrunk { trace, trial: trial.clone(), tried: 0, failed: 0, played: REPLAYS });
     }
+    // What may pass for others each time isn't worth as much time.
+    let deadline = Instant::now() + if failed == REPLAYS { bounds.time } else { bounds.time / 2 };
     // A failure that shows in every second replay needs a few to be missed with some certainty.
     let patience = if failed == REPLAYS { 1 } else { (3 * REPLAYS / failed).min(PATIENCE) };
     let mut shrinking = Shrinking {
@@ -75,22 +84,33 @@ pub async fn shrink(
         patience,
         tried: 0,
         seen: HashSet::new(),
-        can_be_told: None,
+        telling: Telling::Unknown,
         best: (trace, again.unwrap_or_else(|| trial.clone())),
     };
-    shrinking.can_be_told = shrinking.can_be_told(&shrinking.best.0, &shrinking.best.1);
+    shrinking.telling = shrinking.telling(&shrinking.best.0, &shrinking.best.1);
     shrinking.exhaust().await?;
     let Shrinking { best: (trace, trial), tried, .. } = shrinking;
-    let (failed, again) = replay(player, &trace, requirement).await?;
+    let (failed, again) = replay(&alone, &trace, requirement).await?;
     Ok(Shrunk { trace, trial: again.unwrap_or(trial), tried, failed, played: REPLAYS })
 }
 
 /// In how many replays it fails, and one of those.
 async fn replay(player: &Player, trace: &Trace, requirement: &RequirementId) -> Result<(usize, Option<Trial>), Unreadable> {
-    let trials = join_all((0..REPLAYS).map(|_| player.try_out(trace))).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let mut failing = trials.into_iter().filter(|trial| trial.shows(requirement));
+    let trials = join_all((0..REPLAYS).map(|_| player.try_for(trace, requirement))).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut failing = trials.into_iter().flatten();
     let first = failing.next();
     Ok((usize::from(first.is_some()) + failing.count(), first))
+}
+
+/// How a failure can be told as a scenario, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Telling {
+    Not,
+    /// The trace is too long to say.
+    Unknown,
+    /// To servers of some reading only.
+    Conditional,
+    Whole,
 }
 
 struct Shrinking<'a> {
@@ -102,8 +122,8 @@ struct Shrinking<'a> {
     patience: usize,
     tried: usize,
     seen: HashSet<String>,
-    /// Whether the best can be told as a scenario, where that is known.
-    can_be_told: Option<bool>,
+    /// How the best can be told.
+    telling: Telling,
     best: (Trace, Trial),
 }
 
@@ -147,9 +167,10 @@ impl Shrinking<'_> {
                 fresh.push(candidate);
             }
         }
+        let mut second_best = None;
         for batch in fresh.chunks(AT_ONCE) {
             if self.is_over() {
-                return Ok(false);
+                break;
             }
             let batch = &batch[..batch.len().min(self.left)];
             self.left -= batch.len();
@@ -161,24 +182,31 @@ impl Shrinking<'_> {
                     if let Some(finding) = &trial.finding {
                         kept.rounds.truncate(finding.round + 1);
                     }
-                    // What a scenario can't tell is worth less than what it can, however small it is.
-                    let can_be_told = self.can_be_told(&kept, &trial);
-                    if can_be_told == Some(false) && self.can_be_told != Some(false) {
-                        continue;
+                    // What a scenario tells worse is worth less, however small it is.
+                    let telling = self.telling(&kept, &trial);
+                    if telling >= self.telling {
+                        (self.telling, self.best) = (telling, (kept, trial));
+                        return Ok(true);
                     }
-                    self.can_be_told = can_be_told;
-                    self.best = (kept, trial);
-                    return Ok(true);
+                    second_best.get_or_insert((telling, kept, trial));
                 }
             }
+        }
+        if let Some((telling, kept, trial)) = second_best.filter(|_| self.telling == Telling::Unknown) {
+            (self.telling, self.best) = (telling, (kept, trial));
+            return Ok(true);
         }
         Ok(false)
     }
 
-    fn can_be_told(&self, trace: &Trace, trial: &Trial) -> Option<bool> {
-        let finding = trial.finding.as_ref()?;
-        let ending = ending(self.player.session.findings(), trace, &trial.history, finding)?;
-        Some(!ending.is_empty() && !borrows(trace))
+    fn telling(&self, trace: &Trace, trial: &Trial) -> Telling {
+        let ending = trial.finding.as_ref().and_then(|finding| ending(self.player.session.findings(), trace, &trial.history, finding));
+        match ending {
+            None => Telling::Unknown,
+            Some(ending) if ending.is_empty() || borrows(trace) => Telling::Not,
+            Some(ending) if ending.is_conditional() => Telling::Conditional,
+            Some(_) => Telling::Whole,
+        }
     }
 
     /// A trial in which the candidate fails.
@@ -187,8 +215,7 @@ impl Shrinking<'_> {
             if self.is_over() {
                 return Ok(None);
             }
-            let trial = self.player.try_out(candidate).await?;
-            if trial.shows(self.requirement) {
+            if let Some(trial) = self.player.try_for(candidate, self.requirement).await? {
                 return Ok(Some(trial));
             }
         }

@@ -74,7 +74,8 @@ pub fn fewer_actors(trace: &Trace) -> Vec<Trace> {
 
 /// With an actor coming and going by HTTP alone, without a connection.
 pub fn by_http(trace: &Trace) -> Vec<Trace> {
-    let joins = |actor: Actor| trace.rounds.iter().flatten().any(|action| matches!(action, Action::Join { actor: who, .. } if *who == actor));
+    let joins =
+        |actor: Actor| trace.rounds.iter().flatten().any(|action| matches!(action, Action::Join { actor: who, .. } if *who == actor));
     let by_http = |actor: Actor| {
         let mut less = trace.clone();
         for round in &mut less.rounds {

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::sync::RwLock;
+
 use super::action::{Observed, Trace};
-use super::compile::{Compiled, compile};
+use super::compile::{Compiled, compile, compile_patiently};
 use super::fence::{self, Fence};
 use super::model::{Finding, Model};
 use super::observe::{History, observe};
@@ -36,7 +38,10 @@ pub struct Player {
     pub session: Session,
     pub protocol: Arc<Protocol>,
     /// Whether whoever plays one trace after another should come to an end; shared by the clones.
-    pub halt: Arc<AtomicBool>,
+    halt: Arc<AtomicBool>,
+    /// Held by all who play, and by nobody else where somebody plays alone; shared by the clones.
+    stage: Arc<RwLock<()>>,
+    is_alone: bool,
 }
 
 /// How many packets of a trace may come later than the fences say, before it is said of one that it is missing.
@@ -63,6 +68,20 @@ impl Trial {
 }
 
 impl Player {
+    pub fn new(session: Session, protocol: Arc<Protocol>) -> Self {
+        Self { session, protocol, halt: Arc::default(), stage: Arc::default(), is_alone: false }
+    }
+
+    /// One that plays while no other does: what shows then doesn't hang on what others do at the same time.
+    pub fn alone(&self) -> Self {
+        Self { is_alone: true, ..self.clone() }
+    }
+
+    /// Lets whoever plays one trace after another come to an end.
+    pub fn halt(&self) {
+        self.halt.store(true, Ordering::Relaxed);
+    }
+
     pub fn is_halted(&self) -> bool {
         self.halt.load(Ordering::Relaxed)
     }
@@ -72,8 +91,28 @@ impl Player {
     /// # Errors
     /// A trace of which no scenario can be made.
     pub async fn try_out(&self, trace: &Trace) -> Result<Trial, Unreadable> {
-        let compiled = compile(trace);
-        let (_, played) = self.play(&compiled, Some(Fence::of(trace))).await?;
+        self.try_compiled(trace, &compile(trace)).await
+    }
+
+    /// The same, unless the finding is of another requirement and only that something at the very end is missing: then it may be late,
+    /// and what is wrong shows once it is there.
+    ///
+    /// # Errors
+    /// A trace of which no scenario can be made.
+    pub async fn try_for(&self, trace: &Trace, requirement: &RequirementId) -> Result<Option<Trial>, Unreadable> {
+        let trial = self.try_out(trace).await?;
+        if trial.shows(requirement) {
+            return Ok(Some(trial));
+        }
+        let Some(finding) = trial.finding.filter(|finding| finding.round + 1 == trace.rounds.len() && !finding.missing.is_empty()) else {
+            return Ok(None);
+        };
+        let trial = self.try_compiled(trace, &compile_patiently(trace, &finding.missing)).await?;
+        Ok(Some(trial).filter(|trial| trial.shows(requirement)))
+    }
+
+    async fn try_compiled(&self, trace: &Trace, compiled: &Compiled) -> Result<Trial, Unreadable> {
+        let (_, played) = self.play(compiled, Some(Fence::of(trace))).await?;
         let mut history = observe(trace, &played, &compiled.ends, &compiled.table, self.session.nonce());
         let (mut finding, model) = self.judge(trace, &mut history.rounds);
         let takes_others = finding.is_none() && history.crowded.is_some();
@@ -87,7 +126,7 @@ impl Player {
             if history.gone {
                 history.cut = Some(format!("nobody answers any more at {}", absences.join(" and at ")));
                 finding = None;
-                self.halt.store(true, Ordering::Relaxed);
+                self.halt();
             }
         }
         let actions = trace.rounds.iter().take(history.rounds.len()).map(Vec::len).sum();
@@ -120,7 +159,13 @@ impl Player {
     pub async fn play(&self, compiled: &Compiled, fence: Option<Fence>) -> Result<(Scenario, Played), Unreadable> {
         let scenario =
             self.protocol.generated(compiled.source(), "regressions").map_err(|wrong| Unreadable::new(&wrong, &compiled.text))?;
-        let mut played = self.session.play(&scenario, fence.map(Fence::id)).await;
+        let mut played = if self.is_alone {
+            let _alone = self.stage.write().await;
+            self.session.play(&scenario, fence.map(Fence::id)).await
+        } else {
+            let _among_others = self.stage.read().await;
+            self.session.play(&scenario, fence.map(Fence::id)).await
+        };
         fence::mark(&mut played.events);
         Ok((scenario, played))
     }

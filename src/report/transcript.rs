@@ -115,7 +115,8 @@ impl Transcript {
     pub fn diagram(&self, with_fences: bool) -> Vec<String> {
         let entries = self.sorted(with_fences);
         let mut columns: Vec<String> = Vec::new();
-        let sides = ["HTTP", "WS"].into_iter().filter(|side| entries.iter().any(|entry| entry.way.side().is_some_and(|(one, _)| one == *side)));
+        let sides =
+            ["HTTP", "WS"].into_iter().filter(|side| entries.iter().any(|entry| entry.way.side().is_some_and(|(one, _)| one == *side)));
         for name in entries.iter().map(|entry| printable(&entry.actor)).chain(sides.map(str::to_owned)) {
             if !columns.contains(&name) {
                 columns.push(name);

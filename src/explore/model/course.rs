@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::Names;
 use super::outcome::{Due, Reply};
 use super::packet;
 use super::search::outcomes;
 use super::state::State;
-use super::Names;
 use crate::explore::action::{Action, Actor};
 
 /// The most positions that are looked at; a round with more of them is left alone.
