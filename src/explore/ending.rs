@@ -331,3 +331,57 @@ fn either_list(mut known: Vec<(Name, Vec<i64>)>, rooms: &[(Name, i64, i64)]) -> 
     known.extend(new);
     known
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explore::action::Answer;
+    use crate::explore::trial::judge;
+    use crate::reading::Held;
+
+    fn findings() -> Findings {
+        let found = |value: &str| Held::Found { values: vec![value.to_owned()] };
+        let readings = [("R-AUDIENCE", "room"), ("R-REJOIN", "again"), ("R-POPULATION", "ws")];
+        Findings {
+            readings: readings.into_iter().map(|(id, value)| (id.to_owned(), found(value))).collect(),
+            facts: capacity(Fact::Number(3)),
+        }
+    }
+
+    /// The ending of a trace by one actor to whose requests these texts were the answers, the last of them wrong.
+    fn ending_of(rounds: Vec<Vec<Action>>, answers: &[&str]) -> Ending {
+        let trace = Trace { actors: 1, rooms: vec![Default::default()], users: vec![Default::default(); 4], rounds };
+        let observed = |res: &&str| Observed {
+            answers: vec![Some(Answer { status: 200, res: Some((*res).to_owned()), ..Answer::default() })],
+            received: vec![Vec::new()],
+            ended: vec![false],
+        };
+        let history = History { rounds: answers.iter().map(observed).collect(), ..History::default() };
+        let finding = judge(&mut Model::new(&findings(), &trace), &trace, &history.rounds).expect("the last answer is wrong");
+        ending(&findings(), &trace, &history, &finding).expect("there is little that may have happened")
+    }
+
+    fn create() -> Vec<Action> {
+        vec![Action::Create { actor: 0, room: Name::Room(0) }]
+    }
+
+    fn join(user: usize) -> Vec<Action> {
+        vec![Action::HttpJoin { actor: 0, room: Name::Room(0), user: Name::User(user) }]
+    }
+
+    #[test]
+    fn what_every_server_must_do_is_asked_of_every_server() {
+        let ending = ending_of(vec![create(), create()], &[CREATED, CREATED]);
+        assert_eq!(ending.answers[0].2, Expected::Results(vec!["chatroom already exist".into()]));
+        assert!(ending.when.is_empty() && !ending.is_conditional(), "{:?}", ending.when);
+    }
+
+    #[test]
+    fn what_hangs_on_the_capacity_or_a_reading_is_asked_of_such_servers_only() {
+        let full = ending_of(vec![create(), join(0), join(1), join(2), join(3)], &[CREATED, JOINED, JOINED, JOINED, JOINED]);
+        assert_eq!(full.when, [("capacity".to_owned(), "{at-least: 3, at-most: 3}".to_owned())]);
+        let again = ending_of(vec![create(), join(0), join(0), join(0), join(0)], &[CREATED, JOINED, JOINED, JOINED, JOINED]);
+        assert!(again.when.contains(&("R-REJOIN".to_owned(), "again".to_owned())) && again.is_conditional(), "{:?}", again.when);
+        assert!(!again.when.iter().any(|(id, _)| id == "R-AUDIENCE"), "{:?}", again.when);
+    }
+}

@@ -40,15 +40,6 @@ pub struct History {
     pub gone: bool,
 }
 
-impl History {
-    /// Whether an answer stayed away in this round, or a connection ended by itself: as it is with a server that has died.
-    pub fn is_silent(&self, round: usize) -> bool {
-        self.rounds
-            .get(round)
-            .is_some_and(|observed| observed.ended.contains(&true) || observed.answers.iter().flatten().any(|answer| answer.status == 0))
-    }
-}
-
 /// Splits what a trace told into its rounds; `ends` are the lines of their last steps. Every name of this run holds the nonce.
 pub fn observe(trace: &Trace, played: &Played, ends: &[usize], table: &Table, nonce: &str) -> History {
     let wire: HashMap<&str, &str> = played.names.iter().map(|(name, text)| (text.as_str(), name.as_str())).collect();

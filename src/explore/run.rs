@@ -272,11 +272,16 @@ impl<'a> Run<'a> {
                 Some(tried) = trying.join_next() => {
                     let (number, trace, trial) = tried??;
                     self.tried(number, trace, trial, emit);
+                    // Those that are still being played wait in vain for each of their answers.
+                    if self.is_gone {
+                        trying = JoinSet::new();
+                    }
                 }
                 Some(shrunk) = shrinking.join_next() => {
                     let (suspect, shrunk) = shrunk??;
                     self.shrunk(&suspect, shrunk, emit).await?;
                 }
+                () = tokio::time::sleep(GRACE), if self.is_gone => return Ok(()),
                 else => return Ok(()),
             }
         }
@@ -429,6 +434,9 @@ impl<'a> Run<'a> {
 
     /// Draws the conclusion.
     fn end(mut self, interrupted: bool, emit: &mut impl FnMut(&Event)) -> Conclusion {
+        if self.player.is_halted() && !interrupted && !self.is_gone {
+            self.notes.push("the target stopped answering while what was found was made small".to_owned());
+        }
         self.found.retain(|id, pursuit| {
             let late = pursuit.held_back.as_ref().filter(|attempt| attempt.is_late && !pursuit.is_told);
             if let Some(attempt) = late {

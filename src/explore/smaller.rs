@@ -329,4 +329,43 @@ mod tests {
         let weight = complexity(&trace);
         assert!(simpler(&trace).iter().all(|other| complexity(other) < weight));
     }
+
+    fn say(user: Name) -> Action {
+        Action::Say { actor: 0, room: Name::Room(0), user, text: "x".into() }
+    }
+
+    #[test]
+    fn the_smallest_parts_come_first_and_the_whole_is_none_of_them() {
+        let rounds: Vec<Vec<Action>> = (0..3).map(|actor| vec![Action::List { actor }]).collect();
+        let trace = Trace { actors: 3, rounds, ..Trace::default() };
+        let sizes: Vec<usize> = subsets(&trace).iter().map(Trace::actions).collect();
+        assert_eq!(sizes, [1, 1, 1, 2, 2, 2]);
+    }
+
+    #[test]
+    fn who_only_comes_and_goes_needs_no_connection() {
+        let (room, user) = (Name::Room(0), Name::User(0));
+        let trace = Trace {
+            actors: 1,
+            rooms: vec![Default::default()],
+            users: vec![Default::default()],
+            rounds: vec![
+                vec![Action::Connect { actor: 0 }],
+                vec![Action::Join { actor: 0, room: room.clone(), user: user.clone() }],
+                vec![say(user.clone())],
+            ],
+        };
+        assert_eq!(by_http(&trace)[0].rounds, [[Action::HttpJoin { actor: 0, room, user }]]);
+    }
+
+    #[test]
+    fn a_literal_name_is_borrowed_where_nobody_has_entered_under_it() {
+        let (room, user) = (Name::Room(0), Name::Literal("null".into()));
+        let leave = Action::HttpLeave { actor: 0, room: room.clone(), user: user.clone() };
+        let join = Action::HttpJoin { actor: 0, room, user };
+        let trace = |rounds| Trace { actors: 1, rounds, ..Trace::default() };
+        assert!(borrows(&trace(vec![vec![leave.clone()]])));
+        assert!(!borrows(&trace(vec![vec![join], vec![leave]])));
+        assert!(!borrows(&trace(vec![vec![say(Name::Literal(String::new()))]])), "nobody enters under no name");
+    }
 }

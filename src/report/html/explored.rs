@@ -82,8 +82,6 @@ fn glance(header: &Header, footer: &Footer, run: &Exploration, found: &[Violatio
             dl.facts {
                 div { dt { "HTTP" } dd { code { (visible(&header.target.http)) } } }
                 div { dt { "WebSocket" } dd { code { (visible(&header.target.ws)) } } }
-                div { dt { "held to" } dd { @if run.held().is_empty() { "–" } @else { (visible(&run.held().join("; "))) } } }
-                @if !run.open().is_empty() { div { dt { "open, every reading allowed" } dd { (visible(&run.open().join(" "))) } } }
                 div { dt { "seed" } dd { (header.seed) } }
                 div { dt { "chatspec" } dd { (visible(&header.version)) } }
                 @for note in &header.target.notes { div { dt { "note" } dd { (visible(note)) } } }
@@ -136,8 +134,9 @@ fn found(found: &Found) -> Markup {
 fn counterexample(sheet: &Sheet<'_>, header: &Header, shown: &Counterexample) -> Markup {
     let checked = sheet.checked;
     let failure = checked.verdicts.iter().find(|verdict| verdict.scenario == shown.scenario).and_then(|verdict| verdict.failure.as_ref());
-    let rows = wire::rows(checked.wire(&shown.scenario, 1), &header.target.http, failure);
+    let mut rows = wire::rows(checked.wire(&shown.scenario, 1), &header.target.http, failure);
     let actors = sheet.scenario(&shown.scenario).map_or(&[][..], |scenario| &scenario.actors);
+    rows.retain(|row| !row.fence);
     html! {
         (found(&shown.found))
         h4 {
