@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::action::{Action, Actor, Name, Packet, Trace};
-use super::ending::{Ending, Expected, Tally};
+use super::ending::{Ending, Entry, Expected, Tally};
 use super::model::{CREATED, JOINED, Pattern};
 use super::observe::Table;
 use super::scalar::{self, escaped, scalar, visible};
@@ -238,7 +238,11 @@ impl Writer<'_> {
                 room_call(room, user, &if number { status.clone() } else { scalar(&escaped(status)) })
             }
             Action::List { .. } => call("list", String::new()),
-            Action::Connect { .. } => vec![format!("connect: {actor}")],
+            Action::Connect { actor: who } => {
+                let alive = ending.and_then(|ending| ending.alive.iter().find(|(_, one)| one == who));
+                let claim = alive.map(|(id, _)| format!("proves: {id}"));
+                [format!("connect: {actor}")].into_iter().chain(claim).collect()
+            }
             Action::Close { .. } => vec![format!("close: {{actor: {actor}, code: 1000}}")],
             Action::Abort { .. } => vec![format!("abort: {actor}")],
             Action::Join { room, user, .. } => send("join", room, user, ""),
@@ -340,7 +344,7 @@ impl Writer<'_> {
     }
 
     /// A list in which these rooms stand, and of the trace's others none.
-    fn listed(&self, rooms: &[(Name, Vec<i64>)], knows_entries: bool) -> String {
+    fn listed(&self, rooms: &[Entry], knows_entries: bool) -> String {
         let with_name = |room: &Name, more: &str| {
             let name = scalar(&self.name(room));
             if knows_entries {
@@ -349,20 +353,18 @@ impl Writer<'_> {
                 format!("{{$one-of: [{{room_name: {name}{more}}}, {{name: {name}{more}}}]}}")
             }
         };
-        let entry = |(room, populations): &(Name, Vec<i64>)| {
-            if populations.is_empty() {
-                return None;
-            }
+        let absent = |room: &Name| format!("{{$not: {{$contains: {}}}}}", with_name(room, ""));
+        let entry = |Entry { room, populations, may_be_missing }: &Entry| {
             let populations: Vec<String> = populations.iter().map(i64::to_string).collect();
             let population = match &populations[..] {
                 [one] => one.clone(),
                 several => format!("{{$one-of: [{}]}}", several.join(", ")),
             };
-            Some(format!("{{$contains: {}, times: 1}}", with_name(room, &format!(", population: {population}"))))
+            let listed = format!("{{$contains: {}, times: 1}}", with_name(room, &format!(", population: {population}")));
+            if *may_be_missing { format!("{{$one-of: [{}, {listed}]}}", absent(room)) } else { listed }
         };
-        let absent = |room: &Name| format!("{{$not: {{$contains: {}}}}}", with_name(room, ""));
-        let others = (0..self.trace.rooms.len()).map(Name::Room).filter(|room| !rooms.iter().any(|(listed, _)| listed == room));
-        let entries: Vec<String> = rooms.iter().filter_map(entry).chain(others.map(|room| absent(&room))).collect();
+        let others = (0..self.trace.rooms.len()).map(Name::Room).filter(|room| !rooms.iter().any(|listed| listed.room == *room));
+        let entries: Vec<String> = rooms.iter().map(entry).chain(others.map(|room| absent(&room))).collect();
         match &entries[..] {
             [] => "$list".to_owned(),
             [one] => one.clone(),
@@ -474,12 +476,20 @@ mod tests {
         };
         let id = || RequirementId::new("MSG-1");
         let msg = || Packet::Msg { user: user.clone(), room: room.clone(), text: "hi".into() };
-        let listed = Expected::Listed(vec![(room.clone(), vec![1, 2])]);
+        let entry = |may_be_missing| Entry { room: room.clone(), populations: vec![1, 2], may_be_missing };
+        let listed =
+            |may_be_missing| Ending { answers: vec![(id(), 0, Expected::Listed(vec![entry(may_be_missing)]))], ..Ending::default() };
         let user_packet = Pattern::Activity { user: user.clone(), room: room.clone() };
         let other = |text: &str| Ending { never: vec![(id(), 0, Packet::Other(text.to_owned()))], ..Ending::default() };
         let tally = Tally { actor: 1, room: room.clone(), times: 2, exactly: 1, joins: true };
         let cases = [
-            (list, Ending { answers: vec![(id(), 0, listed)], ..Ending::default() }, "population: {$one-of: [1, 2]}}, times: 1}"),
+            (list.clone(), listed(false), "population: {$one-of: [1, 2]}}, times: 1}"),
+            (list, listed(true), "{$one-of: [{$not: {$contains: "),
+            (
+                vec![Action::Connect { actor: 1 }],
+                Ending { alive: vec![(id(), 1)], ..Ending::default() },
+                "- connect: bob\n    proves: MSG-1",
+            ),
             (vec![create(0)], Ending { answers: vec![(id(), 0, Expected::NoResults(vec![CREATED.into()]))], ..Ending::default() }, "$not"),
             (
                 say.clone(),
@@ -505,7 +515,7 @@ mod tests {
         for (last, ending, expected) in cases {
             let heading = Heading { id: "regressions.x".into(), title: "a: b".into(), notes: "one\ntwo".into() };
             let when = vec![("R-AUDIENCE".to_owned(), "room".to_owned()), ("capacity".to_owned(), "{at-least: 3}".to_owned())];
-            let ending = Ending { before: vec![vec![(0, msg())]], when, ..ending };
+            let ending = Ending { before: vec![vec![(0, msg())]], when, knows_entries: true, ..ending };
             let text = counterexample(&trace(last), &heading, &ending).text;
             assert!(text.contains(expected), "{text}");
             match protocol.generated(Source { name: SOURCE.into(), text: text.clone() }, "regressions") {

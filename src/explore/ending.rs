@@ -53,8 +53,23 @@ pub enum Expected {
     Results(Vec<String>),
     /// Any text in `res` but these.
     NoResults(Vec<String>),
-    /// A list in which these rooms stand once each, with one of these populations, or any where there is none.
-    Listed(Vec<(Name, Vec<i64>)>),
+    /// A list in which these rooms stand once each, and none else of the trace's.
+    Listed(Vec<Entry>),
+}
+
+/// A room in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub room: Name,
+    /// One of these.
+    pub populations: Vec<i64>,
+    pub may_be_missing: bool,
+}
+
+impl Entry {
+    fn new((room, least, most): &(Name, i64, i64)) -> Self {
+        Self { room: room.clone(), populations: (*least..=*most).collect(), may_be_missing: false }
+    }
 }
 
 impl Ending {
@@ -168,6 +183,10 @@ impl Case<'_> {
             }
             let ends = |course: &Course| course.ended.contains(&actor);
             if observed.ended.get(actor) == Some(&true) && !courses.iter().any(ends) {
+                // What it got before its end isn't to be taken for a sign of life.
+                let got =
+                    required(&courses, actor).into_iter().filter(|pattern| received(actor).iter().any(|packet| pattern.accepts(packet)));
+                ending.receives.extend(got.map(|pattern| (id(), actor, vec![pattern])));
                 ending.alive.push((id(), actor));
             }
             let error = |due: &Due| due.to == actor && due.proves.is_some() && matches!(due.pattern.example(), Packet::Error { .. });
@@ -254,6 +273,7 @@ impl Case<'_> {
             ending.receives.iter().any(waits)
                 || ending.in_order.iter().any(|(_, who, packets)| *who == actor && packets.contains(packet))
                 || ending.never.iter().any(|(_, who, forbidden)| *who == actor && forbidden == packet)
+                || ending.alive.iter().any(|(_, who)| *who == actor && matches!(packet, Packet::Error { .. }))
         };
         let earlier = |observed: &Observed| {
             let received =
@@ -262,6 +282,20 @@ impl Case<'_> {
         };
         self.history.rounds.iter().take(self.finding.round).map(earlier).collect()
     }
+}
+
+/// What must come to an actor in every course, as many times as in all of them.
+fn required(courses: &[Course], actor: Actor) -> Vec<Pattern> {
+    let of = |course: &Course| {
+        let own = course.dues.iter().filter(|due| due.to == actor && due.proves.is_some());
+        own.map(|due| due.pattern.clone()).collect::<Vec<_>>()
+    };
+    let Some((first, others)) = courses.split_first() else { return Vec::new() };
+    let mut required = of(first);
+    for mut theirs in others.iter().map(of) {
+        required.retain(|pattern| theirs.iter().position(|one| one == pattern).map(|at| theirs.swap_remove(at)).is_some());
+    }
+    required
 }
 
 /// What must come to an actor in every course, and didn't: as many times as it must, or one of those that the courses have in its
@@ -298,9 +332,7 @@ fn expected(replies: &[&Reply]) -> Option<Expected> {
         all = Some(match (all, reply) {
             (None, Reply::OneOf(allowed)) => Expected::Results(texts(allowed)),
             (None, Reply::NoneOf(forbidden)) => Expected::NoResults(texts(forbidden)),
-            (None, Reply::List(rooms)) => {
-                Expected::Listed(rooms.iter().map(|(room, least, most)| (room.clone(), (*least..=*most).collect())).collect())
-            }
+            (None, Reply::List(rooms)) => Expected::Listed(rooms.iter().map(Entry::new).collect()),
             (Some(Expected::Results(mut known)), Reply::OneOf(allowed)) => {
                 known.extend(texts(allowed).into_iter().filter(|text| !known.contains(text)).collect::<Vec<_>>());
                 Expected::Results(known)
@@ -316,18 +348,19 @@ fn expected(replies: &[&Reply]) -> Option<Expected> {
     all
 }
 
-/// What two lists have in common: nothing is said of a room that may be missing.
-fn either_list(mut known: Vec<(Name, Vec<i64>)>, rooms: &[(Name, i64, i64)]) -> Vec<(Name, Vec<i64>)> {
-    for (name, populations) in &mut known {
-        match rooms.iter().find(|(room, ..)| room == name) {
-            Some((_, least, most)) if !populations.is_empty() => {
-                populations.extend((*least..=*most).filter(|population| !populations.contains(population)).collect::<Vec<_>>());
+/// What either of two lists may be.
+fn either_list(mut known: Vec<Entry>, rooms: &[(Name, i64, i64)]) -> Vec<Entry> {
+    for entry in &mut known {
+        match rooms.iter().find(|(room, ..)| *room == entry.room) {
+            Some((_, least, most)) => {
+                let new: Vec<i64> = (*least..=*most).filter(|population| !entry.populations.contains(population)).collect();
+                entry.populations.extend(new);
             }
-            _ => populations.clear(),
+            None => entry.may_be_missing = true,
         }
     }
-    let new = rooms.iter().filter(|(room, ..)| !known.iter().any(|(name, _)| name == room));
-    let new: Vec<_> = new.map(|(room, ..)| (room.clone(), Vec::new())).collect();
+    let new = rooms.iter().filter(|(room, ..)| !known.iter().any(|entry| entry.room == *room));
+    let new: Vec<Entry> = new.map(|room| Entry { may_be_missing: true, ..Entry::new(room) }).collect();
     known.extend(new);
     known
 }

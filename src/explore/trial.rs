@@ -195,3 +195,47 @@ fn settle(rounds: &mut [Observed], finding: &Finding) -> bool {
     }
     is_settled
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explore::action::{Action, Answer, Name, Packet};
+    use crate::reading::Findings;
+
+    #[test]
+    fn what_comes_after_its_fence_is_put_where_it_belongs() {
+        let (room, user) = (Name::Room(0), Name::User(0));
+        let trace = Trace {
+            actors: 1,
+            rooms: vec![Default::default()],
+            users: vec![Default::default()],
+            rounds: vec![
+                vec![Action::Connect { actor: 0 }],
+                vec![Action::Create { actor: 0, room: room.clone() }],
+                vec![Action::Join { actor: 0, room: room.clone(), user: user.clone() }],
+                vec![Action::List { actor: 0 }],
+            ],
+        };
+        let told = Packet::User { user, room: room.clone(), activity: "create".into() };
+        let answer = |res: &str| Answer { status: 200, res: Some(res.into()), ..Answer::default() };
+        let listed = Answer { status: 200, rooms: Some(vec![(room, 1)]), ..Answer::default() };
+        let brought = |answer: Option<Answer>, received: Vec<Packet>| Observed {
+            answers: vec![answer],
+            received: vec![received],
+            ended: vec![false],
+        };
+        let mut rounds = vec![
+            brought(None, vec![]),
+            brought(Some(answer("chatroom create successfully")), vec![]),
+            brought(None, vec![]),
+            brought(Some(listed), vec![told.clone()]),
+        ];
+        let judged = |rounds: &[Observed]| judge(&mut Model::new(&Findings::default(), &trace), &trace, rounds);
+        let finding = judged(&rounds).expect("nothing tells of the entering");
+        assert!(settle(&mut rounds, &finding));
+        assert_eq!(rounds[2].received[0], [told]);
+        assert_eq!(judged(&rounds), None);
+        rounds[2].received[0].clear();
+        assert!(!settle(&mut rounds, &finding), "it never comes");
+    }
+}
