@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::action::{Action, Answer, Name, Observed, Packet, Trace};
+use super::compile::Spelt;
 use super::fence::whole;
 use crate::conformance::session::Played;
 use crate::event::{Direction, Event, Exchange, Frame};
@@ -14,7 +15,7 @@ use crate::verdict::Outcome;
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     actors: Vec<String>,
-    names: Vec<(String, Name)>,
+    names: Vec<(Spelt, Name)>,
 }
 
 impl Table {
@@ -22,8 +23,15 @@ impl Table {
         Self { actors, names: Vec::new() }
     }
 
-    pub fn add(&mut self, name: String, stands_for: Name) {
-        self.names.push((name, stands_for));
+    pub fn add(&mut self, spelt: Spelt, stands_for: Name) {
+        self.names.push((spelt, stands_for));
+    }
+
+    /// What each of its names was on the wire.
+    fn on_the_wire(&self, played: &Played) -> HashMap<String, Name> {
+        let fresh: HashMap<&str, &str> = played.names.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let spelt = |spelt: &Spelt| Some(format!("{}{}{}", spelt.before, fresh.get(spelt.declared.as_str())?, spelt.after));
+        self.names.iter().filter_map(|(name, stands_for)| Some((spelt(name)?, stands_for.clone()))).collect()
     }
 }
 
@@ -40,11 +48,8 @@ pub struct History {
 
 /// Splits what a trace told into its rounds; `ends` are the lines of their last steps.
 pub fn observe(trace: &Trace, played: &Played, ends: &[usize], table: &Table) -> History {
-    let wire: HashMap<&str, &str> = played.names.iter().map(|(name, text)| (text.as_str(), name.as_str())).collect();
-    let symbolic = |text: &str| {
-        let name = wire.get(text).and_then(|name| table.names.iter().find(|(known, _)| known == name));
-        name.map_or_else(|| Name::Literal(text.to_owned()), |(_, name)| name.clone())
-    };
+    let wire = table.on_the_wire(played);
+    let symbolic = |text: &str| wire.get(text).cloned().unwrap_or_else(|| Name::Literal(text.to_owned()));
     let mut eye =
         Eye { trace, table, symbolic: &symbolic, rounds: Vec::new(), current: Gathering::new(trace), connected: vec![false; trace.actors] };
     for event in &played.events {
@@ -122,7 +127,7 @@ impl Eye<'_> {
             return;
         };
         let answer = match (&exchange.status, &exchange.answer) {
-            (Some(status), Some(body)) => self.answer(*status, whole(body), matches!(round[index], Action::List { .. })),
+            (Some(status), Some(body)) => self.answer(*status, whole(body), matches!(round[index].plain(), Action::List { .. })),
             _ => Answer { body: exchange.failure.clone().unwrap_or_default(), ..Answer::default() },
         };
         self.current.is_telling |= answer.status == 0;

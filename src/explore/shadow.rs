@@ -54,7 +54,7 @@ impl Shadow {
             Some(Name::Room(room)) => self.rooms.get_mut(*room),
             _ => None,
         };
-        match (action, room) {
+        match (action.plain(), room) {
             (Action::Connect { actor }, _) => self.connected[*actor] = true,
             (Action::Close { actor } | Action::Abort { actor }, _) => {
                 self.connected[*actor] = false;

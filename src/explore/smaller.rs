@@ -1,6 +1,6 @@
 //! Traces that are smaller than a given one, and yet can be played.
 
-use super::action::{Action, Actor, Name, Trace};
+use super::action::{Action, Actor, Name, Spelling, Trace};
 use super::shadow::Shadow;
 
 /// Without what can't be done any more since something before it was deleted.
@@ -74,7 +74,7 @@ pub fn fewer_actors(trace: &Trace) -> Vec<Trace> {
 pub fn simpler(trace: &Trace) -> Vec<Trace> {
     let mut all = Vec::new();
     let mut plain = trace.clone();
-    plain.rooms.iter_mut().chain(&mut plain.users).for_each(String::clear);
+    plain.rooms.iter_mut().chain(&mut plain.users).for_each(Spelling::clear);
     all.push(plain);
     for room in 0..trace.rooms.len() {
         let mut one = trace.clone();
@@ -113,6 +113,7 @@ pub fn simpler(trace: &Trace) -> Vec<Trace> {
                     put(Action::Status { actor: *actor, room: room.clone(), user: user.clone(), status: "2".to_owned() });
                 }
                 Action::Raw { actor, .. } => put(Action::Raw { actor: *actor, text: "{}".to_owned() }),
+                Action::Written { request, .. } => put(request.as_ref().clone()),
                 _ => {}
             }
             if matches!(action.user(), Some(Name::Literal(_))) {
@@ -130,7 +131,8 @@ pub fn simpler(trace: &Trace) -> Vec<Trace> {
 /// How much there is to read in a trace: actions first, then who and what they are about.
 pub fn complexity(trace: &Trace) -> (usize, usize, usize, usize) {
     let at_once = trace.rounds.iter().filter(|round| round.len() > 1).count();
-    let decors = trace.rooms.iter().chain(&trace.users).map(|decor| decor.chars().count()).sum::<usize>();
+    let letters = |name: &Spelling| name.before.chars().count() + name.after.chars().count() + usize::from(name.like.is_some());
+    let decors = trace.rooms.iter().chain(&trace.users).map(letters).sum::<usize>();
     let texts: usize = trace
         .rounds
         .iter()
@@ -140,6 +142,7 @@ pub fn complexity(trace: &Trace) -> (usize, usize, usize, usize) {
                 Action::Say { text, .. } if text == "x" => 0,
                 Action::Say { text, .. } | Action::Raw { text, .. } => text.chars().count() + 2,
                 Action::Status { status, .. } => usize::from(status != "2") + status.len(),
+                Action::Written { .. } => 2,
                 _ => 0,
             };
             text + usize::from(matches!(action.user(), Some(Name::Literal(_)))) * 3
@@ -185,7 +188,15 @@ pub fn compact(trace: &Trace) -> Trace {
             }
         }
     }
-    let decor = |list: &[String], kept: &[usize]| kept.iter().map(|number| list.get(*number).cloned().unwrap_or_default()).collect();
+    // A name whose like is gone is like no other.
+    let decor = |list: &[Spelling], kept: &[usize]| {
+        let spelt = |number: &usize| match list.get(*number) {
+            Some(name) if name.like.is_some_and(|like| !kept.contains(&like)) => Spelling::default(),
+            Some(name) => Spelling { like: name.like.map(|like| place(kept, like)), ..name.clone() },
+            None => Spelling::default(),
+        };
+        kept.iter().map(spelt).collect()
+    };
     Trace { actors: actors.len(), rooms: decor(&trace.rooms, &rooms), users: decor(&trace.users, &users), rounds }
 }
 
@@ -204,6 +215,7 @@ fn renamed(trace: &Trace, from: &Name, to: &Name) -> Trace {
 
 fn set_actor(action: &mut Action, to: Actor) {
     match action {
+        Action::Written { request, .. } => set_actor(request, to),
         Action::Create { actor, .. }
         | Action::HttpJoin { actor, .. }
         | Action::HttpLeave { actor, .. }
@@ -221,6 +233,7 @@ fn set_actor(action: &mut Action, to: Actor) {
 
 fn set_room(action: &mut Action, to: Name) {
     match action {
+        Action::Written { request, .. } => set_room(request, to),
         Action::Create { room, .. }
         | Action::HttpJoin { room, .. }
         | Action::HttpLeave { room, .. }
@@ -234,6 +247,7 @@ fn set_room(action: &mut Action, to: Name) {
 
 fn set_user(action: &mut Action, to: Name) {
     match action {
+        Action::Written { request, .. } => set_user(request, to),
         Action::HttpJoin { user, .. }
         | Action::HttpLeave { user, .. }
         | Action::Status { user, .. }
@@ -252,7 +266,7 @@ mod tests {
     #[test]
     fn whatever_is_deleted_what_is_left_can_be_played() {
         for number in 0..40 {
-            let trace = generate(&Shape { seed: 11, capacity: Some(3), fence: None }, number);
+            let trace = generate(&Shape { seed: 11, capacity: Some(3), ..Shape::default() }, number);
             let smaller = [without_rounds(&trace), apart(&trace), fewer_actors(&trace), simpler(&trace)].concat();
             assert!(!smaller.is_empty());
             for less in smaller {
@@ -273,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_is_simpler_is_never_more_to_read() {
-        let trace = generate(&Shape { seed: 2, capacity: None, fence: None }, 3);
+        let trace = generate(&Shape { seed: 2, ..Shape::default() }, 3);
         let weight = complexity(&trace);
         assert!(simpler(&trace).iter().all(|other| complexity(other) < weight));
     }

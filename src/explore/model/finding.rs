@@ -130,8 +130,9 @@ impl Blame<'_> {
     }
 
     fn of_answer(&self, at: usize, reply: &Reply, proves: &'static str) -> &'static str {
-        let action = &self.search.round[at];
-        let alike = |other: &&Action| std::mem::discriminant(*other) == std::mem::discriminant(action) && other.room() == action.room();
+        let action = self.search.round[at].plain();
+        let alike =
+            |other: &&Action| std::mem::discriminant(other.plain()) == std::mem::discriminant(action) && other.room() == action.room();
         let at_once = self.search.round.iter().filter(alike).count() > 1;
         match (action, reply) {
             (_, Reply::List(expected)) => self.of_list(at, expected),

@@ -23,7 +23,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{Action, Actor, Name, Observed, Trace};
+use super::action::{Action, Actor, Answer, Name, Observed, Spelling, Trace};
 use crate::reading::Findings;
 use crate::requirement::RequirementId;
 
@@ -54,16 +54,20 @@ impl Names {
         matches!(name, Name::Literal(text) if text.is_empty())
     }
 
-    fn decoration<'a>(&'a self, name: &'a Name) -> &'a str {
+    fn spelling(&self, name: &Name) -> Option<&Spelling> {
         match name {
-            Name::Room(number) => self.0.rooms.get(*number).map_or("", String::as_str),
-            Name::User(number) => self.0.users.get(*number).map_or("", String::as_str),
-            Name::Literal(text) => text,
+            Name::Room(number) => self.0.rooms.get(*number),
+            Name::User(number) => self.0.users.get(*number),
+            Name::Literal(_) => None,
         }
     }
 
     fn is_long(&self, name: &Name) -> bool {
-        self.decoration(name).len() > LONG_NAME
+        let length = match name {
+            Name::Literal(text) => text.len(),
+            name => self.spelling(name).map_or(0, |spelling| spelling.before.len() + spelling.after.len()),
+        };
+        length > LONG_NAME
     }
 
     /// What an actor is called in a finding, which knows nothing of what a scenario calls it.
@@ -81,7 +85,7 @@ impl Names {
 
     /// Whether the name holds nothing but what makes it fresh.
     fn is_plain(&self, name: &Name) -> bool {
-        self.decoration(name).is_empty()
+        self.spelling(name).is_none_or(Spelling::is_plain) && !matches!(name, Name::Literal(text) if !text.is_empty())
     }
 
     /// The requirement that makes a packet with these names `illegal data`.
@@ -108,6 +112,8 @@ pub struct Model {
     /// The rooms that have ever been there.
     made: BTreeSet<Name>,
     is_capped: bool,
+    /// What the list was called.
+    list_names: Option<Vec<&'static str>>,
 }
 
 impl Model {
@@ -124,6 +130,7 @@ impl Model {
             past: Past::default(),
             made: BTreeSet::new(),
             is_capped: false,
+            list_names: None,
         }
     }
 
@@ -142,10 +149,13 @@ impl Model {
         }
         let (found, is_capped) = search.explain(&self.states, MOST);
         self.is_capped |= is_capped;
+        self.reached.extend(is_capped.then_some(feature::UNDECIDED));
         let Some(first) = found.first().cloned() else {
             return Err(self.finding(&search));
         };
         let states: Vec<State> = found.into_iter().map(Explanation::into_state).collect();
+        self.list_names =
+            self.list_names.take().or_else(|| lists(&search).map(|answer| listing::names(&answer.body)).find(|names| !names.is_empty()));
         self.learn(round, &first, &states);
         self.states = states;
         self.round += 1;
@@ -183,12 +193,26 @@ impl Model {
     }
 
     fn broken_list(&self, search: &Search<'_>) -> Option<Finding> {
-        let lists = search.round.iter().zip(&search.observed.answers).filter(|(action, _)| matches!(action, Action::List { .. }));
-        let (requirement, how) = lists.filter_map(|(_, answer)| listing::broken(answer.as_ref()?, &self.findings)).next()?;
-        let mut finding = self.finding(search);
-        finding.requirement = RequirementId::new(requirement);
-        finding.summary = how;
-        Some(finding)
+        self.renamed_list(search).or_else(|| self.misshapen_list(search))
+    }
+
+    /// A list is called what it was called before: each of its names is there always or never.
+    fn renamed_list(&self, search: &Search<'_>) -> Option<Finding> {
+        let mut known = self.list_names.clone();
+        for answer in lists(search) {
+            let names = listing::names(&answer.body);
+            let known = known.get_or_insert_with(|| names.clone());
+            if !names.is_empty() && names != *known {
+                let summary = format!("the list is called {} and was called {} before", names.join(" and "), known.join(" and "));
+                return Some(Finding { requirement: RequirementId::new("LIST-1"), summary, ..self.finding(search) });
+            }
+        }
+        None
+    }
+
+    fn misshapen_list(&self, search: &Search<'_>) -> Option<Finding> {
+        let (requirement, how) = lists(search).filter_map(|answer| listing::broken(answer, &self.findings)).next()?;
+        Some(Finding { requirement: RequirementId::new(requirement), summary: how, ..self.finding(search) })
     }
 
     fn finding(&self, search: &Search<'_>) -> Finding {
@@ -208,7 +232,7 @@ impl Model {
             self.past.been.extend(after.listeners(name).into_iter().map(|actor| (actor, name.clone())));
         }
         for action in round {
-            if matches!(action, Action::List { .. }) {
+            if matches!(action.plain(), Action::List { .. }) {
                 self.past.touches.clear();
             }
             for (name, touch) in touches(action, before, after) {
@@ -218,6 +242,12 @@ impl Model {
     }
 }
 
+/// The answers to requests for the list.
+fn lists<'a>(search: &Search<'a>) -> impl Iterator<Item = &'a Answer> + use<'a> {
+    let asked = search.round.iter().zip(&search.observed.answers).filter(|(action, _)| matches!(action.plain(), Action::List { .. }));
+    asked.filter_map(|(_, answer)| answer.as_ref())
+}
+
 /// What an action was to the rooms: a refused request leaves them as they were.
 fn touches(action: &Action, before: &State, after: &State) -> Vec<(Name, Touch)> {
     let Some(name) = action.room() else {
@@ -225,7 +255,7 @@ fn touches(action: &Action, before: &State, after: &State) -> Vec<(Name, Touch)>
         return if all { before.rooms.keys().map(|name| (name.clone(), Touch::Other)).collect() } else { Vec::new() };
     };
     let is_as_before = before.rooms.get(name) == after.rooms.get(name);
-    let touch = match action {
+    let touch = match action.plain() {
         Action::Leave { .. } | Action::HttpLeave { .. } if !is_as_before => Touch::Left,
         _ if !is_as_before => Touch::Other,
         Action::Create { .. } => Touch::RefusedCreate,

@@ -11,6 +11,10 @@ pub fn create(names: &Names, state: &State, room: &Name) -> Vec<Outcome> {
     if Names::is_empty(room) {
         return vec![Outcome::replied(state.clone(), Reply::NoneOf(vec![CREATED]), "CREATE-4")];
     }
+    // It belongs to no trace, so that another may have made it.
+    if matches!(room, Name::Literal(_)) {
+        return vec![Outcome::replied(state.clone(), Reply::OneOf(vec![CREATED, EXISTS]), "CREATE-1")];
+    }
     if state.rooms.contains_key(room) {
         return vec![Outcome::replied(state.clone(), Reply::OneOf(vec![EXISTS]), "CREATE-2")];
     }

@@ -170,7 +170,7 @@ pub fn pinned(other: &[(&str, &str)]) -> History {
 }
 
 fn with(findings: Findings) -> History {
-    let trace = Trace { actors: ACTORS, rooms: vec![String::new(), "a &?".to_owned()], users: vec![String::new(); 4], rounds: Vec::new() };
+    let trace = Trace { actors: ACTORS, rooms: vec!["".into(), "a &?".into()], users: vec!["".into(); 4], rounds: Vec::new() };
     History { model: Model::new(&findings, &trace), rounds: 0, result: Ok(()) }
 }
 
