@@ -10,6 +10,7 @@ use chatspec::explore::model::{Finding, Model};
 use chatspec::reading::{Fact, Findings, Held};
 use chatspec::requirement::{Level, RequirementId};
 use chatspec::scenario::protocol::Protocol;
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use reference_server::deviation::Active;
 use reference_server::event::Event;
@@ -83,7 +84,8 @@ impl Server {
             tokio::task::yield_now().await;
         }
         for connection in &self.connections {
-            observed.ended.push(connection.as_ref().is_some_and(|(_, outbox)| outbox.attend().is_some()));
+            // Nothing is left in its outbox, so that whatever fills it is its end.
+            observed.ended.push(connection.as_ref().is_some_and(|(_, outbox)| outbox.filled().now_or_never().is_some()));
         }
         for actor in 0..trace.actors {
             if observed.ended[actor] {
@@ -121,7 +123,7 @@ impl Server {
             // Of a list of all rooms of a server, only the trace's are its reader's concern.
             let entry = |entry: &Value| Some((self.name(entry.get("room_name")?.as_str()?), entry.get("population")?.as_i64()?));
             let rooms: Option<Vec<_>> = list.iter().map(entry).collect();
-            rooms.map(|rooms| rooms.into_iter().filter(|(room, _)| matches!(room, Name::Room(_))).collect())
+            rooms.map(|rooms| rooms.into_iter().filter(|(room, _)| matches!(room, Name::Room(_)) || room.is_empty()).collect())
         });
         Answer { status: answer.status, res: body.get("res").and_then(Value::as_str).map(str::to_owned), rooms, body: body.to_string() }
     }
@@ -268,15 +270,30 @@ async fn a_server_of_which_nothing_is_known_is_allowed_to_be_any() {
     }
 }
 
+/// Traces that are played against each fault, at most: some ten seconds of a run over sockets.
+const TRACES: u64 = 600;
+
+/// What can't show here, where there are neither handshakes nor bodies of requests.
+const OF_THE_WIRE: [&str; 6] = [
+    "missing-user-is-none",
+    "json-zero-is-missing",
+    "form-spaces-stay-plus",
+    "websocket-elsewhere",
+    "handshake-key-wrong",
+    "fifth-handshake-at-once-dropped",
+];
+
 #[tokio::test]
-async fn nine_in_ten_faults_that_show_are_found() {
+async fn every_fault_outside_the_robustness_area_is_found() {
     let protocol = Protocol::embedded().expect("the embedded suite has no mistakes");
     let level = |id: &str| protocol.declarations.registry.level(&RequirementId::new(id));
     let matters = |id: &str| matches!(level(id), Level::Must | Level::Should);
     let (mut found, mut missed) = (0, Vec::new());
-    for spec in reference_server::fault::all().filter(|spec| matters(spec.requirement)) {
-        let (mut result, mut firings) = (Ok(()), 0);
-        for number in 1..=std::env::var("TRACES").ok().and_then(|t| t.parse().ok()).unwrap_or(60) {
+    for spec in reference_server::fault::all().filter(|spec| matters(spec.requirement) && !OF_THE_WIRE.contains(&spec.name)) {
+        let mut result = Ok(());
+        let mut number = 0;
+        while result.is_ok() && number < TRACES {
+            number += 1;
             // It may remember names and connections, so each server has its own.
             let fault = Fault::named(spec.name).expect("a fault");
             // Many faults show only where a room is full.
@@ -284,23 +301,14 @@ async fn nine_in_ten_faults_that_show_are_found() {
             let trace = generate(&Shape { seed: 11, capacity: Some(capacity), ..Shape::default() }, number);
             let server = Server::new(&trace, capacity, &[], Some(fault.active()));
             result = explore(&trace, server, &findings(capacity, &[])).await.1;
-            firings += fault.firings();
-            if result.is_err() {
-                break;
-            }
         }
         match result {
             Err(finding) => {
-                println!("{}: {} / {} {}", spec.name, spec.requirement, finding.requirement, finding.summary);
+                println!("{}: {} / {} {} (trace {number})", spec.name, spec.requirement, finding.requirement, finding.summary);
                 found += 1;
             }
-            // What never came to pass here, such as what needs a network, says nothing of the model.
-            Ok(()) if firings == 0 => println!("UNFIRED {}", spec.name),
-            Ok(()) => {
-                println!("MISSED {} {firings}", spec.name);
-                missed.push(spec.name)
-            }
+            Ok(()) => missed.push(spec.name),
         }
     }
-    assert!(found >= 9 * missed.len() && found > 100, "{found} were found, and not {missed:?}");
+    assert_eq!(missed, [""; 0], "{found} were found");
 }

@@ -16,6 +16,12 @@ pub enum Name {
     Literal(String),
 }
 
+impl Name {
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Name::Literal(text) if text.is_empty())
+    }
+}
+
 /// How a name is written around what makes it fresh. The default is that alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spelling {
@@ -265,7 +271,7 @@ pub struct Answer {
     pub status: u16,
     /// The body's `res`, where it is a text.
     pub res: Option<String>,
-    /// Of a list, the rooms with their population; only the trace's own rooms.
+    /// Of a list, the rooms with their population; only the trace's own rooms, and those without a name.
     pub rooms: Option<Vec<(Name, i64)>>,
     pub body: String,
 }

@@ -340,8 +340,8 @@ impl Author {
         all.extend([
             (0.2, Action::HttpJoin { actor, room: room.clone(), user: nobody() }),
             (0.2, Action::HttpLeave { actor, room: room.clone(), user: nobody() }),
-            (0.4, Action::HttpJoin { actor, room: room.clone(), user: odd() }),
-            (0.3, Action::HttpLeave { actor, room: room.clone(), user: odd() }),
+            (0.3, Action::HttpJoin { actor, room: room.clone(), user: odd() }),
+            (0.1, Action::HttpLeave { actor, room: room.clone(), user: odd() }),
             (0.2, Action::HttpJoin { actor, room: room.clone(), user: room.clone() }),
             (0.5, Action::Say { actor, room: room.clone(), user: other.clone(), text: text() }),
             (0.4, Action::Leave { actor, room: room.clone(), user: other.clone() }),
@@ -368,7 +368,7 @@ impl Author {
 
 /// Whether one of its parameters is empty.
 fn has_blank(request: &Action) -> bool {
-    let is_blank = |name: Option<&Name>| matches!(name, Some(Name::Literal(text)) if text.is_empty());
+    let is_blank = |name: Option<&Name>| name.is_some_and(Name::is_empty);
     is_blank(request.room()) || is_blank(request.user()) || matches!(request, Action::Status { status, .. } if status.is_empty())
 }
 

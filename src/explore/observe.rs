@@ -143,13 +143,13 @@ impl Eye<'_> {
         Answer { status, res, rooms, body }
     }
 
-    /// The trace's own rooms; none where the list isn't one, or says something of them that is no population.
+    /// The trace's own rooms, and those without a name, which nobody can have made; none where the list isn't one, or says something of them that is no population.
     fn rooms(&self, json: &Value) -> Option<Vec<(Name, i64)>> {
         let list = json.get("room_list").or_else(|| json.get("rooms"))?.as_array()?;
         let mut rooms = Vec::new();
         for entry in list {
             let name = (self.symbolic)(entry.get("room_name").or_else(|| entry.get("name"))?.as_str()?);
-            if matches!(name, Name::Room(_)) {
+            if matches!(name, Name::Room(_)) || name.is_empty() {
                 rooms.push((name, entry.get("population")?.as_i64()?));
             }
         }

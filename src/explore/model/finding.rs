@@ -52,6 +52,10 @@ pub struct Past {
     /// Who has been in which room by WebSocket.
     pub been: BTreeSet<(Actor, Name)>,
     pub touches: BTreeMap<Name, Vec<Touch>>,
+    /// The rooms that a list has shown.
+    pub listed: BTreeSet<Name>,
+    /// Whether somebody has asked for a room without a name.
+    pub has_asked_for_nameless: bool,
 }
 
 /// Says what is wrong in the nearest explanation.
@@ -149,8 +153,8 @@ impl Blame<'_> {
             let touches = self.past.touches.get(name).map_or(&[][..], Vec::as_slice);
             let listed: Vec<i64> = rooms.iter().filter(|(one, _)| one == name).map(|(_, population)| *population).collect();
             match listed.as_slice() {
+                [] if !self.past.listed.contains(name) && !self.search.names.is_plain(name) => return "CREATE-5",
                 [] if touches.contains(&Touch::Left) => return "ROOM-11",
-                [] if !self.search.names.is_plain(name) => return "CREATE-5",
                 [] => return "LIST-4",
                 [population] if *population < 0 => return "LIST-3",
                 [population] if (least..=most).contains(&population) => {}
@@ -205,6 +209,12 @@ impl Blame<'_> {
         self.before.first().is_some_and(|state| state.listeners(room).contains(&actor))
     }
 
+    /// Whether it is there, or enters while this happens.
+    fn may_be_in(&self, actor: Actor, room: &Name) -> bool {
+        let enters = |action: &Action| matches!(action, Action::Join { actor: who, room: place, .. } if *who == actor && place == room);
+        self.is_in(actor, room) || self.search.round.iter().any(enters)
+    }
+
     /// Whether it is there under this name.
     fn is_in_as(&self, actor: Actor, room: &Name, user: &Name) -> bool {
         let Some(state) = self.before.first() else { return false };
@@ -219,7 +229,7 @@ impl Blame<'_> {
         });
         let Some((sender, place, user)) = said else {
             let speaks = self.search.round.iter().any(|action| matches!(action, Action::Say { room: place, .. } if place == room));
-            return if speaks && self.is_in(to, room) { "MSG-4" } else { self.misdirected(to, room) };
+            return if speaks && self.may_be_in(to, room) { "MSG-4" } else { self.misdirected(to, room) };
         };
         if text.is_empty() {
             return "ERR-10";
@@ -229,7 +239,7 @@ impl Blame<'_> {
         }
         match self.is_in_as(sender, place, user) {
             false => "MSG-8",
-            true if place == room && self.is_in(to, room) => "MSG-2",
+            true if place == room && self.may_be_in(to, room) => "MSG-2",
             true => self.misdirected(to, place),
         }
     }
@@ -326,9 +336,8 @@ fn missing(wrong: &Wrong) -> Option<(Actor, &Pattern, &'static str)> {
 
 /// Whether it is no packet as a server sends them.
 fn is_malformed(packet: &Packet) -> bool {
-    let is_empty = |name: &Name| matches!(name, Name::Literal(text) if text.is_empty());
     match packet {
-        Packet::User { user, room, .. } | Packet::Msg { user, room, .. } => is_empty(user) || is_empty(room),
+        Packet::User { user, room, .. } | Packet::Msg { user, room, .. } => user.is_empty() || room.is_empty(),
         Packet::Error { .. } => false,
         Packet::Other(_) => true,
     }

@@ -50,10 +50,6 @@ const LONG_NAME: usize = 255;
 pub struct Names(Trace);
 
 impl Names {
-    fn is_empty(name: &Name) -> bool {
-        matches!(name, Name::Literal(text) if text.is_empty())
-    }
-
     fn spelling(&self, name: &Name) -> Option<&Spelling> {
         match name {
             Name::Room(number) => self.0.rooms.get(*number),
@@ -90,7 +86,7 @@ impl Names {
 
     /// The requirement that makes a packet with these names `illegal data`.
     fn illegal(room: &Name, user: &Name) -> Option<&'static str> {
-        match (Names::is_empty(user), Names::is_empty(room)) {
+        match (user.is_empty(), room.is_empty()) {
             (true, _) => Some("ERR-8"),
             (false, true) => Some("ERR-9"),
             (false, false) => None,
@@ -193,7 +189,18 @@ impl Model {
     }
 
     fn broken_list(&self, search: &Search<'_>) -> Option<Finding> {
-        self.renamed_list(search).or_else(|| self.misshapen_list(search))
+        self.renamed_list(search).or_else(|| self.misshapen_list(search)).or_else(|| self.nameless_list(search))
+    }
+
+    /// Whoever asks for a room without a name is refused, and the list stays as it was (LIST-6).
+    fn nameless_list(&self, search: &Search<'_>) -> Option<Finding> {
+        let has_asked = self.past.has_asked_for_nameless || search.round.iter().any(asks_for_nameless);
+        let is_nameless = |answer: &Answer| answer.rooms.iter().flatten().any(|(name, _)| name.is_empty());
+        if !has_asked || !lists(search).any(is_nameless) {
+            return None;
+        }
+        let summary = "the list has a room without a name, after a request to create one was refused".to_owned();
+        Some(Finding { requirement: RequirementId::new("LIST-6"), summary, ..self.finding(search) })
     }
 
     /// A list is called what it was called before: each of its names is there always or never.
@@ -231,8 +238,10 @@ impl Model {
         for name in after.rooms.keys() {
             self.past.been.extend(after.listeners(name).into_iter().map(|actor| (actor, name.clone())));
         }
+        self.past.has_asked_for_nameless |= round.iter().any(asks_for_nameless);
         for action in round {
             if matches!(action.plain(), Action::List { .. }) {
+                self.past.listed.extend(after.rooms.keys().cloned());
                 self.past.touches.clear();
             }
             for (name, touch) in touches(action, before, after) {
@@ -240,6 +249,10 @@ impl Model {
             }
         }
     }
+}
+
+fn asks_for_nameless(action: &Action) -> bool {
+    matches!(action.plain(), Action::Create { room, .. } if room.is_empty())
 }
 
 /// The answers to requests for the list.
