@@ -474,6 +474,34 @@ mod tests {
     }
 
     #[test]
+    fn a_request_is_written_as_its_trace_says() {
+        let nobody = Name::Literal(String::new());
+        let like = Spelling { before: " ".into(), like: Some(0), after: "$".into() };
+        let request = |way, blank| {
+            let request = Box::new(Action::HttpJoin { actor: 0, room: Name::Room(1), user: nobody.clone() });
+            vec![Action::Written { request, writing: Writing { way, blank } }]
+        };
+        let rounds = vec![
+            request(Some(Way::PostForm), Blank::Empty),
+            request(None, Blank::Missing),
+            request(Some(Way::GetQuery), Blank::Null),
+            request(Some(Way::PostJson), Blank::Null),
+        ];
+        let trace = Trace { actors: 1, rooms: vec!["".into(), like], users: vec!["".into()], rounds };
+        let text = compile(&trace).text;
+        let requests: Vec<&str> = text.lines().filter_map(|line| line.split_once("call: room, ").map(|(_, rest)| rest)).collect();
+        let room = "room_name: \" ${lobby}$$\"";
+        let expected = [
+            format!("way: post-form, with: {{{room}, user_name: \"\", status: 1}}, status: $any}}"),
+            format!("with: {{{room}, status: 1}}, status: $any}}"),
+            format!("way: get-query, with: {{{room}, status: 1}}, status: $any}}"),
+            format!("way: post-json, as-written: true, with: {{{room}, user_name: null, status: 1}}, status: $any}}"),
+        ];
+        assert_eq!(requests, expected, "{text}");
+        assert!(protocol().generated(compile(&trace).source(), "regressions").is_ok(), "{text}");
+    }
+
+    #[test]
     fn a_counterexample_expects_at_its_last_round_what_the_document_asks_for() {
         let (room, user) = (Name::Room(0), Name::User(0));
         let list = vec![Action::List { actor: 0 }];

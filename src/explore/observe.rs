@@ -28,8 +28,8 @@ impl Table {
     }
 
     /// What each of its names was on the wire.
-    fn on_the_wire(&self, played: &Played) -> HashMap<String, Name> {
-        let fresh: HashMap<&str, &str> = played.names.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    fn on_the_wire(&self, names: &[(String, String)]) -> HashMap<String, Name> {
+        let fresh: HashMap<&str, &str> = names.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         let spelt = |spelt: &Spelt| Some(format!("{}{}{}", spelt.before, fresh.get(spelt.declared.as_str())?, spelt.after));
         self.names.iter().filter_map(|(name, stands_for)| Some((spelt(name)?, stands_for.clone()))).collect()
     }
@@ -48,7 +48,7 @@ pub struct History {
 
 /// Splits what a trace told into its rounds; `ends` are the lines of their last steps.
 pub fn observe(trace: &Trace, played: &Played, ends: &[usize], table: &Table) -> History {
-    let wire = table.on_the_wire(played);
+    let wire = table.on_the_wire(&played.names);
     let symbolic = |text: &str| wire.get(text).cloned().unwrap_or_else(|| Name::Literal(text.to_owned()));
     let mut eye =
         Eye { trace, table, symbolic: &symbolic, rounds: Vec::new(), current: Gathering::new(trace), connected: vec![false; trace.actors] };
@@ -225,5 +225,30 @@ fn packet(text: &str, symbolic: &dyn Fn(&str) -> Name) -> Packet {
         }
         (Some("error"), _, _, Some(text)) => Packet::Error { text: text.to_owned() },
         _ => other(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explore::action::Spelling;
+    use crate::explore::compile::compile;
+
+    #[test]
+    fn names_that_are_alike_are_told_from_each_other_on_the_wire() {
+        let like = |before: &str, after: &str| Spelling { before: before.into(), like: Some(0), after: after.into() };
+        let trace = Trace {
+            actors: 1,
+            rooms: vec![Spelling { after: "X".into(), ..Spelling::default() }, like("", "x"), like(" ", "")],
+            users: vec!["".into()],
+            rounds: Vec::new(),
+        };
+        let wire = compile(&trace).table.on_the_wire(&[("lobby".into(), "lobby-1".into()), ("ann".into(), "ann-1".into())]);
+        for (text, name) in
+            [("lobby-1X", Name::Room(0)), ("lobby-1x", Name::Room(1)), (" lobby-1", Name::Room(2)), ("ann-1", Name::User(0))]
+        {
+            assert_eq!(wire.get(text), Some(&name), "{text}");
+        }
+        assert_eq!(wire.get("lobby-1"), None);
     }
 }

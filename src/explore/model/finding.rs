@@ -121,6 +121,7 @@ impl Blame<'_> {
             Wrong::Missing { to, pattern, proves } => self.of_missing(*to, pattern, proves, &nearest.wrongs),
             Wrong::Overtaken { .. } => "MSG-5",
             Wrong::Open { proves, .. } => proves,
+            Wrong::Ended { actor } if self.is_idle(*actor) => self.of_ended_while_idle(*actor, nearest),
             Wrong::Ended { actor } => match about(*actor) {
                 "LEAVE-1" | "LEAVE-4" | "MSG-1" | "MSG-6" | "MSG-8" | "JOIN-4" => "GONE-1",
                 proves if proves.starts_with("ERR") => "ERR-13",
@@ -130,6 +131,23 @@ impl Blame<'_> {
                 Some(packet) => self.of_extra(*to, packet, about(*to), nearest),
                 None => about(*to),
             },
+        }
+    }
+
+    /// Whether an actor sends nothing but its fence.
+    fn is_idle(&self, actor: Actor) -> bool {
+        let uses = |action: &Action| action.is_packet() || matches!(action, Action::Connect { .. });
+        !self.search.round.iter().any(|action| action.actor() == actor && uses(action))
+    }
+
+    /// What the others did ended its connection; where that was nothing that may, its own fence did, which is answered by an error.
+    fn of_ended_while_idle(&self, actor: Actor, nearest: &Explanation) -> &'static str {
+        let vanishes = |action: &Action| action.actor() != actor && matches!(action, Action::Close { .. } | Action::Abort { .. });
+        let noise = nearest.about.iter().map(|(_, proves)| *proves).find(|proves| proves.starts_with("ROB"));
+        match noise {
+            _ if self.search.round.iter().any(vanishes) => "GONE-1",
+            Some(proves) => proves,
+            None => "ERR-13",
         }
     }
 
