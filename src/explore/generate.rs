@@ -131,7 +131,10 @@ impl Author {
         };
         let mut round = vec![first];
         let alone = |action: &Action| matches!(action, Action::Connect { .. } | Action::Close { .. } | Action::Abort { .. });
-        if !alone(&round[0]) && self.random.random_bool(0.12) {
+        // Whoever asks for the last place should have a rival.
+        let is_for_the_last_place =
+            matches!(&round[0], Action::HttpJoin { room: Name::Room(room), .. } if self.shadow.free(*room) == Some(1));
+        if !alone(&round[0]) && self.random.random_bool(if is_for_the_last_place { 0.5 } else { 0.12 }) {
             let wanted = self.random.random_range(2..=4);
             while round.len() < wanted {
                 let taken: Vec<Actor> = round.iter().map(Action::actor).collect();
@@ -290,7 +293,10 @@ impl Author {
         let create = || Action::Create { actor, room: room.clone() };
         if !it.is_made {
             let early = if number == 0 { 20.0 } else { 6.0 };
-            all.extend([(early, create()), (0.4, http_join()), (0.3, http_leave()), (0.15, join()), (0.2, say()), (0.1, leave())]);
+            // Where a room looks like one that isn't there, it may be taken for it.
+            let near = if self.trace.rooms[number].like.is_some() { 4.0 } else { 1.0 };
+            all.extend([(early, create()), (0.15, join()), (0.2, say()), (0.1, leave())]);
+            all.extend([(0.4 * near, http_join()), (0.3 * near, http_leave())]);
             return;
         }
         all.push((if it.has_emptied { 1.5 } else { 0.5 }, create()));
