@@ -28,6 +28,8 @@ pub struct Ending {
     pub in_order: Vec<(RequirementId, Actor, Vec<Packet>)>,
     /// Who must get an error or a close.
     pub answered: Vec<(RequirementId, Actor)>,
+    /// Who asks for the list several times, and must find it under the same names.
+    pub one_name: Option<(RequirementId, Actor)>,
     /// Whose connection must still be there.
     pub alive: Vec<(RequirementId, Actor)>,
     /// What must not come.
@@ -85,12 +87,13 @@ impl Ending {
 
     /// Whether it expects anything.
     pub fn is_empty(&self) -> bool {
-        let Self { when: _, knows_entries: _, tally, answers, receives, in_order, answered, alive, never, before: _ } = self;
+        let Self { when: _, knows_entries: _, tally, answers, receives, in_order, answered, one_name, alive, never, before: _ } = self;
         tally.is_none()
             && answers.is_empty()
             && receives.is_empty()
             && in_order.is_empty()
             && answered.is_empty()
+            && one_name.is_none()
             && alive.is_empty()
             && never.is_empty()
     }
@@ -195,6 +198,10 @@ impl Case<'_> {
             }
         }
         ending.in_order = self.overtaken(round, &courses).into_iter().map(|(actor, packets)| (id(), actor, packets)).collect();
+        // A list that any course has is wrong only by its name, which is another than before.
+        if ending.is_empty() && id() == RequirementId::new("LIST-1") {
+            ending.one_name = round.iter().find(|action| matches!(action.plain(), Action::List { .. })).map(|action| (id(), action.actor()));
+        }
         ending.before = self.before(&ending);
         Some(ending)
     }
@@ -224,10 +231,10 @@ impl Case<'_> {
     fn tally(&self, round: &[Action], observed: &Observed, courses: &[Course]) -> Option<Tally> {
         let (first, times) = (round.first()?, round.len());
         let room = first.room()?;
-        let creates = round.iter().all(|action| matches!(action, Action::Create { room: named, .. } if named == room));
+        let creates = round.iter().all(|action| matches!(action.plain(), Action::Create { room: named, .. } if named == room));
         let users: BTreeSet<&Name> = round
             .iter()
-            .filter(|action| matches!(action, Action::HttpJoin { room: named, .. } if named == room))
+            .filter(|action| matches!(action.plain(), Action::HttpJoin { room: named, .. } if named == room))
             .filter_map(Action::user)
             .collect();
         // The scenario joins under names of its own, so these must be nobody's by then.

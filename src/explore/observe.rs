@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::action::{Action, Answer, Name, Observed, Packet, Trace};
+use super::compile::Spelt;
 use super::fence::whole;
 use crate::conformance::session::Played;
 use crate::event::{Direction, Event, Exchange, Frame};
@@ -14,7 +15,7 @@ use crate::verdict::Outcome;
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     actors: Vec<String>,
-    names: Vec<(String, Name)>,
+    names: Vec<(Spelt, Name)>,
 }
 
 impl Table {
@@ -22,8 +23,15 @@ impl Table {
         Self { actors, names: Vec::new() }
     }
 
-    pub fn add(&mut self, name: String, stands_for: Name) {
-        self.names.push((name, stands_for));
+    pub fn add(&mut self, spelt: Spelt, stands_for: Name) {
+        self.names.push((spelt, stands_for));
+    }
+
+    /// What each of its names was on the wire.
+    fn on_the_wire(&self, names: &[(String, String)]) -> HashMap<String, Name> {
+        let fresh: HashMap<&str, &str> = names.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let spelt = |spelt: &Spelt| Some(format!("{}{}{}", spelt.before, fresh.get(spelt.declared.as_str())?, spelt.after));
+        self.names.iter().filter_map(|(name, stands_for)| Some((spelt(name)?, stands_for.clone()))).collect()
     }
 }
 
@@ -42,11 +50,8 @@ pub struct History {
 
 /// Splits what a trace told into its rounds; `ends` are the lines of their last steps. Every name of this run holds the nonce.
 pub fn observe(trace: &Trace, played: &Played, ends: &[usize], table: &Table, nonce: &str) -> History {
-    let wire: HashMap<&str, &str> = played.names.iter().map(|(name, text)| (text.as_str(), name.as_str())).collect();
-    let symbolic = |text: &str| {
-        let name = wire.get(text).and_then(|name| table.names.iter().find(|(known, _)| known == name));
-        name.map_or_else(|| Name::Literal(text.to_owned()), |(_, name)| name.clone())
-    };
+    let wire = table.on_the_wire(&played.names);
+    let symbolic = |text: &str| wire.get(text).cloned().unwrap_or_else(|| Name::Literal(text.to_owned()));
     let mut eye =
         Eye { trace, table, symbolic: &symbolic, rounds: Vec::new(), current: Gathering::new(trace), connected: vec![false; trace.actors] };
     for event in &played.events {
@@ -131,7 +136,7 @@ impl Eye<'_> {
             return;
         };
         let answer = match (&exchange.status, &exchange.answer) {
-            (Some(status), Some(body)) => self.answer(*status, whole(body), matches!(round[index], Action::List { .. })),
+            (Some(status), Some(body)) => self.answer(*status, whole(body), matches!(round[index].plain(), Action::List { .. })),
             _ => Answer { body: exchange.failure.clone().unwrap_or_default(), ..Answer::default() },
         };
         self.current.is_telling |= answer.status == 0;
@@ -147,7 +152,7 @@ impl Eye<'_> {
         Answer { status, res, rooms, body }
     }
 
-    /// The trace's own rooms; none where the list isn't one, or says something of them that is no population.
+    /// The trace's own rooms, and those without a name, which nobody can have made; none where the list isn't one, or says something of them that is no population.
     fn rooms(&self, json: &Value) -> Option<Vec<(Name, i64)>> {
         let list = json.get("room_list").or_else(|| json.get("rooms"))?.as_array()?;
         let mut rooms = Vec::new();
@@ -160,7 +165,7 @@ impl Eye<'_> {
                 continue;
             };
             let name = (self.symbolic)(name);
-            if matches!(name, Name::Room(_)) {
+            if matches!(name, Name::Room(_)) || name.is_empty() {
                 rooms.push((name, entry.get("population")?.as_i64()?));
             }
         }
@@ -168,7 +173,7 @@ impl Eye<'_> {
     }
 
     fn has_made_a_room(&self) -> bool {
-        self.trace.rounds.iter().take(self.rounds.len() + 1).flatten().any(|action| matches!(action, Action::Create { .. }))
+        self.trace.rounds.iter().take(self.rounds.len() + 1).flatten().any(|action| matches!(action.plain(), Action::Create { .. }))
     }
 
     fn frame(&mut self, frame: &Frame) {
@@ -249,5 +254,30 @@ fn packet(text: &str, symbolic: &dyn Fn(&str) -> Name) -> Packet {
         }
         (Some("error"), _, _, Some(text)) => Packet::Error { text: text.to_owned() },
         _ => other(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explore::action::Spelling;
+    use crate::explore::compile::compile;
+
+    #[test]
+    fn names_that_are_alike_are_told_from_each_other_on_the_wire() {
+        let like = |before: &str, after: &str| Spelling { before: before.into(), like: Some(0), after: after.into() };
+        let trace = Trace {
+            actors: 1,
+            rooms: vec![Spelling { after: "X".into(), ..Spelling::default() }, like("", "x"), like(" ", "")],
+            users: vec!["".into()],
+            rounds: Vec::new(),
+        };
+        let wire = compile(&trace).table.on_the_wire(&[("lobby".into(), "lobby-1".into()), ("ann".into(), "ann-1".into())]);
+        for (text, name) in
+            [("lobby-1X", Name::Room(0)), ("lobby-1x", Name::Room(1)), (" lobby-1", Name::Room(2)), ("ann-1", Name::User(0))]
+        {
+            assert_eq!(wire.get(text), Some(&name), "{text}");
+        }
+        assert_eq!(wire.get("lobby-1"), None);
     }
 }

@@ -11,7 +11,7 @@ use super::compile::{Heading, counterexample};
 use super::describe;
 use super::ending::ending;
 use super::fence::Fence;
-use super::generate::{Shape, generate};
+use super::generate::{Shape, Ways, generate};
 use super::model::{FEATURES, Finding};
 use super::shrink::{Bounds, Shrunk, shrink};
 use super::smaller::borrows;
@@ -205,10 +205,11 @@ impl<'a> Run<'a> {
             [only] => Some(only),
             _ => None,
         };
+        let ways = Ways::of(player.session.findings());
         Self {
             plan,
             player,
-            shape: Shape { seed: plan.seed, capacity, fence },
+            shape: Shape { seed: plan.seed, capacity, fence, ways },
             began: Instant::now(),
             begun: 0,
             actions: 0,

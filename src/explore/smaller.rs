@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::action::{Action, Actor, Name, Trace};
+use super::action::{Action, Actor, Name, Spelling, Trace};
 use super::shadow::Shadow;
 
 /// Without what can't be done any more since something before it was deleted.
@@ -109,7 +109,7 @@ pub fn subsets(trace: &Trace) -> Vec<Trace> {
 pub fn simpler(trace: &Trace) -> Vec<Trace> {
     let mut all = Vec::new();
     let mut plain = trace.clone();
-    plain.rooms.iter_mut().chain(&mut plain.users).for_each(String::clear);
+    plain.rooms.iter_mut().chain(&mut plain.users).for_each(Spelling::clear);
     all.push(plain);
     for room in 0..trace.rooms.len() {
         let mut one = trace.clone();
@@ -148,6 +148,7 @@ pub fn simpler(trace: &Trace) -> Vec<Trace> {
                     put(Action::Status { actor: *actor, room: room.clone(), user: user.clone(), status: "2".to_owned() });
                 }
                 Action::Raw { actor, .. } => put(Action::Raw { actor: *actor, text: "{}".to_owned() }),
+                Action::Written { request, .. } => put(request.as_ref().clone()),
                 _ => {}
             }
             if matches!(action.user(), Some(Name::Literal(_))) {
@@ -173,16 +174,17 @@ pub fn simpler(trace: &Trace) -> Vec<Trace> {
 pub fn borrows(trace: &Trace) -> bool {
     let actions = || trace.rounds.iter().flatten();
     let enters = |user: &Name| {
-        actions().any(|action| matches!(action, Action::HttpJoin { user: who, .. } | Action::Join { user: who, .. } if who == user))
+        actions().any(|action| matches!(action.plain(), Action::HttpJoin { user: who, .. } | Action::Join { user: who, .. } if who == user))
     };
-    let lives = actions().filter(|action| matches!(action, Action::HttpLeave { .. } | Action::Leave { .. } | Action::Say { .. }));
+    let lives = actions().filter(|action| matches!(action.plain(), Action::HttpLeave { .. } | Action::Leave { .. } | Action::Say { .. }));
     lives.filter_map(Action::user).any(|user| matches!(user, Name::Literal(text) if !text.is_empty()) && !enters(user))
 }
 
 /// How much there is to read in a trace: actions first, then who and what they are about.
 pub fn complexity(trace: &Trace) -> (usize, usize, usize, usize) {
     let at_once = trace.rounds.iter().filter(|round| round.len() > 1).count();
-    let decors = trace.rooms.iter().chain(&trace.users).map(|decor| decor.chars().count()).sum::<usize>();
+    let letters = |name: &Spelling| name.before.chars().count() + name.after.chars().count() + usize::from(name.like.is_some());
+    let decors = trace.rooms.iter().chain(&trace.users).map(letters).sum::<usize>();
     let texts: usize = trace
         .rounds
         .iter()
@@ -192,6 +194,7 @@ pub fn complexity(trace: &Trace) -> (usize, usize, usize, usize) {
                 Action::Say { text, .. } if text == "x" => 0,
                 Action::Say { text, .. } | Action::Raw { text, .. } => text.chars().count() + 2,
                 Action::Status { status, .. } => usize::from(status != "2") + status.len(),
+                Action::Written { .. } => 2,
                 _ => 0,
             };
             text + usize::from(matches!(action.user(), Some(Name::Literal(_)))) * 3
@@ -237,7 +240,15 @@ pub fn compact(trace: &Trace) -> Trace {
             }
         }
     }
-    let decor = |list: &[String], kept: &[usize]| kept.iter().map(|number| list.get(*number).cloned().unwrap_or_default()).collect();
+    // A name whose like is gone is like no other.
+    let decor = |list: &[Spelling], kept: &[usize]| {
+        let spelt = |number: &usize| match list.get(*number) {
+            Some(name) if name.like.is_some_and(|like| !kept.contains(&like)) => Spelling::default(),
+            Some(name) => Spelling { like: name.like.map(|like| place(kept, like)), ..name.clone() },
+            None => Spelling::default(),
+        };
+        kept.iter().map(spelt).collect()
+    };
     Trace { actors: actors.len(), rooms: decor(&trace.rooms, &rooms), users: decor(&trace.users, &users), rounds }
 }
 
@@ -256,6 +267,7 @@ fn renamed(trace: &Trace, from: &Name, to: &Name) -> Trace {
 
 fn set_actor(action: &mut Action, to: Actor) {
     match action {
+        Action::Written { request, .. } => set_actor(request, to),
         Action::Create { actor, .. }
         | Action::HttpJoin { actor, .. }
         | Action::HttpLeave { actor, .. }
@@ -273,6 +285,7 @@ fn set_actor(action: &mut Action, to: Actor) {
 
 fn set_room(action: &mut Action, to: Name) {
     match action {
+        Action::Written { request, .. } => set_room(request, to),
         Action::Create { room, .. }
         | Action::HttpJoin { room, .. }
         | Action::HttpLeave { room, .. }
@@ -286,6 +299,7 @@ fn set_room(action: &mut Action, to: Name) {
 
 fn set_user(action: &mut Action, to: Name) {
     match action {
+        Action::Written { request, .. } => set_user(request, to),
         Action::HttpJoin { user, .. }
         | Action::HttpLeave { user, .. }
         | Action::Status { user, .. }
@@ -304,7 +318,7 @@ mod tests {
     #[test]
     fn whatever_is_deleted_what_is_left_can_be_played() {
         for number in 0..40 {
-            let trace = generate(&Shape { seed: 11, capacity: Some(3), fence: None }, number);
+            let trace = generate(&Shape { seed: 11, capacity: Some(3), ..Shape::default() }, number);
             let smaller = [without_rounds(&trace), apart(&trace), fewer_actors(&trace), by_http(&trace), simpler(&trace)].concat();
             assert!(!smaller.is_empty());
             for less in smaller {
@@ -325,7 +339,7 @@ mod tests {
 
     #[test]
     fn what_is_simpler_is_never_more_to_read() {
-        let trace = generate(&Shape { seed: 2, capacity: None, fence: None }, 3);
+        let trace = generate(&Shape { seed: 2, ..Shape::default() }, 3);
         let weight = complexity(&trace);
         assert!(simpler(&trace).iter().all(|other| complexity(other) < weight));
     }
