@@ -200,7 +200,8 @@ impl Case<'_> {
         ending.in_order = self.overtaken(round, &courses).into_iter().map(|(actor, packets)| (id(), actor, packets)).collect();
         // A list that any course has is wrong only by its name, which is another than before.
         if ending.is_empty() && id() == RequirementId::new("LIST-1") {
-            ending.one_name = round.iter().find(|action| matches!(action.plain(), Action::List { .. })).map(|action| (id(), action.actor()));
+            ending.one_name =
+                round.iter().find(|action| matches!(action.plain(), Action::List { .. })).map(|action| (id(), action.actor()));
         }
         ending.before = self.before(&ending);
         Some(ending)
