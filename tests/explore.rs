@@ -3,15 +3,24 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
-use chatspec::event::{Counterexample, Direction, Event, Explored, Footer, Found, Frame, Header, Record, SuiteShown, TargetShown};
+use chatspec::event::{
+    Counterexample, Coverage, Direction, Event, Explored, Footer, Found, Frame, Header, Log, Reached, Record, SuiteShown, TargetShown,
+};
 use chatspec::reading::{Fact, Held};
 use chatspec::report::explore::ExploreReport;
+use chatspec::report::html;
 use chatspec::report::terminal::Verbosity;
 use chatspec::requirement::{Level, Requirement, RequirementId};
 use reference_server::{Config, Fault};
 use support::{Server, chatspec_off_the_runtime, reference};
+use tempfile::TempDir;
+
+const BIN: &str = env!("CARGO_BIN_EXE_chatspec");
 
 async fn small(fault: Option<&str>) -> Server {
     let fault = fault.map(|name| Fault::named(name).expect("a fault"));
@@ -67,6 +76,105 @@ async fn where_nobody_answers_nothing_is_said_of_the_server() {
     assert!(out.contains("nobody answers at") && out.contains("INCONCLUSIVE"), "{out}");
 }
 
+/// A run against a server of its own, once so many traces were played; its log, and where the server is.
+struct Running {
+    run: Child,
+    log: PathBuf,
+    pid: String,
+    _dir: TempDir,
+}
+
+impl Running {
+    fn start(fault: Option<&str>, more: &[&str], is_enough: impl Fn(&str) -> bool) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (log, pid) = (dir.path().join("run.jsonl"), dir.path().join("pid"));
+        let fault = fault.map_or(String::new(), |fault| format!("--fault {fault}"));
+        let command = format!(
+            "echo $$ > '{}'; exec '{BIN}' serve --http 127.0.0.1:{{http}} --ws 127.0.0.1:{{ws}} --capacity 3 {fault}",
+            pid.display()
+        );
+        let run = Command::new(BIN)
+            .args(["explore", "--cmd", &command, "--seed", "1", "--time", "10m", "--timeout", "1s", "--json"])
+            .arg(&log)
+            .args(more)
+            .env("NO_COLOR", "1")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        while !std::fs::read_to_string(&log).is_ok_and(|text| is_enough(&text)) {
+            std::thread::yield_now();
+        }
+        let pid = std::fs::read_to_string(&pid).expect("the command wrote it").trim().to_owned();
+        Self { run, log, pid, _dir: dir }
+    }
+
+    fn signal(&self, signal: &str, server: bool) {
+        let pid = if server { self.pid.clone() } else { self.run.id().to_string() };
+        let status = Command::new("kill").args([signal, &pid]).status().expect("kill runs");
+        assert!(status.success());
+    }
+
+    /// Its exit code and standard output, and whether its server is still there.
+    fn end(self) -> (Option<i32>, String, bool) {
+        let output = self.run.wait_with_output().expect("it ends");
+        assert!(Log::read(BufReader::new(File::open(&self.log).expect("the log"))).is_ok(), "the log is whole");
+        let alive = Command::new("kill").args(["-0", &self.pid]).stderr(Stdio::null()).status().expect("kill runs").success();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), alive)
+    }
+}
+
+fn traces(text: &str) -> usize {
+    text.matches("\"event\":\"explored\"").count()
+}
+
+#[test]
+fn an_interrupted_run_ends_with_what_it_has_and_ends_its_server() {
+    let playing = Running::start(None, &[], |log| traces(log) >= 3);
+    playing.signal("-INT", false);
+    let (code, out, is_alive) = playing.end();
+    assert_eq!(code, Some(130), "{out}");
+    assert!(out.contains("INTERRUPTED") && out.contains("States") && !is_alive, "{out}");
+}
+
+#[test]
+fn what_is_being_made_small_when_the_run_is_interrupted_is_told_all_the_same() {
+    let shrinking = Running::start(Some("user-not-exist-misspelt"), &[], |log| log.contains("\"found\""));
+    shrinking.signal("-INT", false);
+    let (code, out, is_alive) = shrinking.end();
+    assert_eq!(code, Some(130), "{out}");
+    assert!(out.contains("✗ ROOM-5 ") && out.contains("again: ") && !is_alive, "{out}");
+}
+
+#[test]
+fn a_server_that_dies_or_hangs_in_the_middle_is_no_finding() {
+    for signal in ["-KILL", "-STOP"] {
+        let running = Running::start(None, &[], |log| traces(log) >= 3);
+        running.signal(signal, true);
+        let (code, out, is_alive) = running.end();
+        assert_eq!(code, Some(3), "{signal}: {out}");
+        assert!(out.contains("the target stopped answering") && !out.contains('✗') && !is_alive, "{signal}: {out}");
+    }
+}
+
+#[test]
+fn what_was_found_before_a_server_died_counts() {
+    let running = Running::start(Some("user-not-exist-misspelt"), &["--shrink-tries", "1"], |log| log.contains("\"counterexample\""));
+    running.signal("-KILL", true);
+    let (code, out, _) = running.end();
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("✗ ROOM-5 ") && out.contains("the target stopped answering"), "{out}");
+}
+
+/// With one finding there is something to mend; the rest is for the next run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_fails_fast_ends_with_its_first_counterexample() {
+    let server = small(Some("user-not-exist-misspelt")).await;
+    let (code, out, err) = explore(&server, &["--fail-fast", "--seed", "1", "--time", "10m"]).await;
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(out.contains("✗ ROOM-5 ") && out.contains("as a scenario:"), "{out}");
+}
+
 /// A log can be shown later as the run has shown it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_tells_all_that_the_terminal_has_shown() {
@@ -114,8 +222,11 @@ fn suite() -> Event {
         place: "flows".into(),
         readings: Vec::new(),
     };
-    let requirements =
-        vec![requirement("JOIN-3", "Members already in the room are told."), requirement("MSG-1", "The sender gets it back.")];
+    let requirements = vec![
+        requirement("JOIN-3", "Members already in the room are told."),
+        requirement("MSG-1", "The sender gets it back."),
+        requirement("MSG-2", "All get it."),
+    ];
     Event::Suite(Box::new(SuiteShown { requirements, ..SuiteShown::default() }))
 }
 
@@ -138,7 +249,16 @@ fn found(summary: &str, came: &str) -> Found {
         summary: summary.into(),
         allowed: vec!["ann gets `user` / `join` of bob in lobby".into()],
         came: came.into(),
+        takes_others: false,
     }
+}
+
+fn coverage() -> Event {
+    let reached = |state: &str, traces| Reached { state: state.into(), traces };
+    Event::Coverage(Box::new(Coverage {
+        at_ms: 1900.0,
+        states: vec![reached("two members", 2), reached("a full room", 2), reached("a room made again", 0)],
+    }))
 }
 
 fn finished(exit_code: u8, interrupted: bool, notes: &[&str]) -> Event {
@@ -178,7 +298,7 @@ fn frame(payload: &str) -> Event {
 
 #[test]
 fn a_run_that_found_nothing() {
-    let events = [header(), readings(), explored(1, None), explored(2, None), suite(), finished(0, false, &[])];
+    let events = [header(), readings(), explored(1, None), explored(2, None), coverage(), suite(), finished(0, false, &[])];
     insta::assert_snapshot!(render(&events, Verbosity::Normal));
 }
 
@@ -193,12 +313,51 @@ fn a_run_that_found_something_each_time() {
         explored(3, Some(what())),
         frame("{\"type\":\"error\"}"),
         counterexample(what(), 5),
+        coverage(),
         suite(),
         finished(1, false, &[]),
     ];
     insta::assert_snapshot!(render(&events, Verbosity::Normal));
     let quiet = render(&events, Verbosity::Quiet);
     assert!(quiet.contains("✗ JOIN-3") && !quiet.contains("States"), "{quiet}");
+}
+
+/// Whoever opens the page instead of scrolling back is to learn no less.
+#[test]
+fn the_page_says_what_the_terminal_says() {
+    let what = || found("bob enters lobby, and ann does not get `user` / `join`", "nothing");
+    let again = || Found { requirement: RequirementId::new("MSG-2"), takes_others: true, ..what() };
+    let events = vec![
+        header(),
+        readings(),
+        explored(1, None),
+        explored(2, Some(what())),
+        explored(3, Some(again())),
+        frame("{\"type\":\"error\"}"),
+        counterexample(what(), 5),
+        coverage(),
+        suite(),
+        finished(1, false, &["a note of the run"]),
+    ];
+    let page = html::page(&[("run".to_owned(), Log::of(events).expect("a whole log"))]).expect("a page");
+    for text in [
+        "FOUND: 2 requirements violated",
+        "a note of the run",
+        "Members already in the room are told.",
+        "bob enters lobby, and ann does not get",
+        "at once: bob connects; ann connects",
+        "made of 31 in 80 tries",
+        "It shows in each of 5 replays.",
+        "id: regressions.explore-JOIN-3-1a2b",
+        "class=\"sequence\"",
+        "--seed 7 --trace 2",
+        "It was not made smaller: it takes another trace at the same time.",
+        "a room made again <b>never</b>",
+        "a full room <b>3</b>",
+        "MSG-1 <b>15</b>",
+    ] {
+        assert!(page.contains(text), "{text} is not in {page}");
+    }
 }
 
 #[test]
@@ -210,7 +369,10 @@ fn what_shows_now_and_then_is_told_as_such_and_what_was_not_made_smaller_too() {
     );
     assert!(unsure.contains("it shows in 2 of 5 replays") && unsure.contains("no scenario file:"), "{unsure}");
     let cut = render(&[header(), readings(), explored(2, Some(what())), suite(), finished(130, true, &[])], Verbosity::Normal);
-    assert!(cut.contains("the run ended before it was made smaller") && cut.contains("--trace 2") && cut.contains("INTERRUPTED"), "{cut}");
+    assert!(
+        cut.contains("it was not made smaller: the run ended before") && cut.contains("--trace 2") && cut.contains("INTERRUPTED"),
+        "{cut}"
+    );
 }
 
 #[test]

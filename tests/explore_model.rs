@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use chatspec::explore::action::{Action, Actor, Answer, Name, Observed, Packet, Trace};
+use chatspec::explore::action::{Action, Actor, Answer, Name, Observed, Packet, Spelling, Trace};
 use chatspec::explore::generate::{Shape, generate};
 use chatspec::explore::model::{Finding, Model};
 use chatspec::reading::{Fact, Findings, Held};
 use chatspec::requirement::{Level, RequirementId};
 use chatspec::scenario::protocol::Protocol;
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use reference_server::deviation::Active;
 use reference_server::event::Event;
@@ -20,6 +21,7 @@ use reference_server::room::ConnectionId;
 use reference_server::state::State;
 use reference_server::{Fault, Limits, Readings};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
 /// What the server does by default, where it has to choose.
 const DEFAULTS: [(&str, &str); 13] = [
@@ -75,8 +77,15 @@ impl Server {
         for actor in 0..trace.actors {
             let outbox = self.connections[actor].as_ref().map(|(_, outbox)| Arc::clone(outbox));
             let messages = outbox.iter().flat_map(|outbox| std::iter::from_fn(move || outbox.pop()));
-            observed.received.push(messages.map(|message| self.packet(&message.into_text().unwrap_or_default())).collect());
-            observed.ended.push(outbox.is_some_and(|outbox| outbox.attend().is_some()));
+            observed.received.push(messages.map(|message| self.packet(&message)).collect());
+        }
+        // A connection that ends once it has been sent everything is ended by a task of its own.
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+        }
+        for connection in &self.connections {
+            // Nothing is left in its outbox, so that whatever fills it is its end.
+            observed.ended.push(connection.as_ref().is_some_and(|(_, outbox)| outbox.filled().now_or_never().is_some()));
         }
         for actor in 0..trace.actors {
             if observed.ended[actor] {
@@ -111,8 +120,10 @@ impl Server {
         let body = serde_json::to_value(&answer.body).expect("JSON");
         let list = body.get("room_list").or(body.get("rooms")).and_then(Value::as_array);
         let rooms = list.and_then(|list| {
+            // Of a list of all rooms of a server, only the trace's are its reader's concern.
             let entry = |entry: &Value| Some((self.name(entry.get("room_name")?.as_str()?), entry.get("population")?.as_i64()?));
-            list.iter().map(entry).collect()
+            let rooms: Option<Vec<_>> = list.iter().map(entry).collect();
+            rooms.map(|rooms| rooms.into_iter().filter(|(room, _)| matches!(room, Name::Room(_)) || room.is_empty()).collect())
         });
         Answer { status: answer.status, res: body.get("res").and_then(Value::as_str).map(str::to_owned), rooms, body: body.to_string() }
     }
@@ -121,7 +132,11 @@ impl Server {
         self.wire.get(text).cloned().unwrap_or_else(|| Name::Literal(text.to_owned()))
     }
 
-    fn packet(&self, text: &str) -> Packet {
+    fn packet(&self, message: &Message) -> Packet {
+        let text = match message {
+            Message::Text(text) => text.as_str(),
+            other => return Packet::Other(format!("{other:?}")),
+        };
         let packet: Value = serde_json::from_str(text).unwrap_or_default();
         let field = |name: &str| packet.get("data").and_then(|data| data.get(name)).and_then(Value::as_str);
         match (packet.get("type").and_then(Value::as_str), field("user_name"), field("room_name"), field("msg")) {
@@ -139,9 +154,16 @@ impl Server {
 
 /// A name as it is on the wire.
 fn spelt(trace: &Trace, name: &Name) -> String {
+    let around = |spellings: &[Spelling], number: usize, kind: char| {
+        let Spelling { before, like, after } = &spellings[number];
+        match like {
+            Some(like) => format!("{before}{}{kind}{like}{after}", spellings[*like].before),
+            None => format!("{before}{kind}{number}{after}"),
+        }
+    };
     match name {
-        Name::Room(number) => format!("{}r{number}", trace.rooms.get(*number).map_or("", String::as_str)),
-        Name::User(number) => format!("{}u{number}", trace.users.get(*number).map_or("", String::as_str)),
+        Name::Room(number) => around(&trace.rooms, *number, 'r'),
+        Name::User(number) => around(&trace.users, *number, 'u'),
         Name::Literal(text) => text.clone(),
     }
 }
@@ -152,7 +174,7 @@ fn request(trace: &Trace, action: &Action) -> Option<Request> {
         user_name: spelt(trace, user),
         status: status.to_owned(),
     };
-    match action {
+    match action.plain() {
         Action::Create { room, .. } => Some(Request::Create { room_name: spelt(trace, room) }),
         Action::HttpJoin { room: place, user, .. } => Some(room(place, user, "1")),
         Action::HttpLeave { room: place, user, .. } => Some(room(place, user, "0")),
@@ -214,7 +236,7 @@ async fn explore(trace: &Trace, mut server: Server, findings: &Findings) -> (usi
 async fn stays_clean(capacity: usize, pinned: &[(&str, &str)], known: &Findings, traces: u64) -> usize {
     let mut played = 0;
     for number in 1..=traces {
-        let trace = generate(&Shape { seed: 7, capacity: Some(capacity), fence: None }, number);
+        let trace = generate(&Shape { seed: 7, capacity: Some(capacity), ..Shape::default() }, number);
         let server = Server::new(&trace, capacity, pinned, None);
         let (actions, result) = explore(&trace, server, known).await;
         played += actions;
@@ -248,36 +270,45 @@ async fn a_server_of_which_nothing_is_known_is_allowed_to_be_any() {
     }
 }
 
+/// Traces that are played against each fault, at most; a run over sockets plays as many within the minute that it takes by itself.
+const TRACES: u64 = 1_500;
+
+/// What can't show here, where there are neither handshakes nor bodies of requests.
+const OF_THE_WIRE: [&str; 6] = [
+    "missing-user-is-none",
+    "json-zero-is-missing",
+    "form-spaces-stay-plus",
+    "websocket-elsewhere",
+    "handshake-key-wrong",
+    "fifth-handshake-at-once-dropped",
+];
+
 #[tokio::test]
-async fn nine_in_ten_faults_that_show_are_found() {
+async fn every_fault_outside_the_robustness_area_is_found() {
     let protocol = Protocol::embedded().expect("the embedded suite has no mistakes");
     let level = |id: &str| protocol.declarations.registry.level(&RequirementId::new(id));
     let matters = |id: &str| matches!(level(id), Level::Must | Level::Should);
     let (mut found, mut missed) = (0, Vec::new());
-    for spec in reference_server::fault::all().filter(|spec| matters(spec.requirement)) {
-        let (mut result, mut firings) = (Ok(()), 0);
-        for number in 1..=60 {
+    for spec in reference_server::fault::all().filter(|spec| matters(spec.requirement) && !OF_THE_WIRE.contains(&spec.name)) {
+        let mut result = Ok(());
+        let mut number = 0;
+        while result.is_ok() && number < TRACES {
+            number += 1;
             // It may remember names and connections, so each server has its own.
             let fault = Fault::named(spec.name).expect("a fault");
             // Many faults show only where a room is full.
             let capacity = if number % 2 == 0 { 3 } else { 10 };
-            let trace = generate(&Shape { seed: 11, capacity: Some(capacity), fence: None }, number);
+            let trace = generate(&Shape { seed: 11, capacity: Some(capacity), ..Shape::default() }, number);
             let server = Server::new(&trace, capacity, &[], Some(fault.active()));
             result = explore(&trace, server, &findings(capacity, &[])).await.1;
-            firings += fault.firings();
-            if result.is_err() {
-                break;
-            }
         }
         match result {
             Err(finding) => {
-                println!("{}: {} / {} {}", spec.name, spec.requirement, finding.requirement, finding.summary);
+                println!("{}: {} / {} {} (trace {number})", spec.name, spec.requirement, finding.requirement, finding.summary);
                 found += 1;
             }
-            // What never came to pass here, such as what needs a network, says nothing of the model.
-            Ok(()) if firings == 0 => {}
             Ok(()) => missed.push(spec.name),
         }
     }
-    assert!(found >= 9 * missed.len() && found > 100, "{found} were found, and not {missed:?}");
+    assert_eq!(missed, [""; 0], "{found} were found");
 }

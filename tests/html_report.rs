@@ -241,7 +241,7 @@ fn logs_that_fit_on_no_page_are_told_apart() {
     insta::assert_snapshot!(told(&[]), @"there is no log to show: name at least one");
     insta::assert_snapshot!(
         told(&[("a.jsonl".into(), empty)]),
-        @"a.jsonl is of neither `check` nor `sensitivity` nor `load` (its command is `check`): leave it out"
+        @"a.jsonl is of neither `check` nor `explore` nor `sensitivity` nor `load` (its command is `check`): leave it out"
     );
 }
 

@@ -47,6 +47,9 @@ pub struct ExploreArgs {
     /// Play the trace of this number only, as a counterexample names it
     #[arg(long, value_name = "N", conflicts_with_all = ["runs", "actions", "time"])]
     trace: Option<u64>,
+    /// Begin no further trace once one has failed: what was found is made small, and played on only where no scenario can be made of it
+    #[arg(long)]
+    fail_fast: bool,
     /// How many traces are played at once; unless given, eight for each processor
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     at_once: Option<u64>,
@@ -113,7 +116,12 @@ pub async fn run(args: ExploreArgs) -> Ended {
             pins: target.pins.clone(),
         },
         seed,
-        limits: Limits { traces: args.runs, actions: args.actions, time: args.time.or(unlimited.then_some(TIME)) },
+        limits: Limits {
+            traces: args.runs,
+            actions: args.actions,
+            time: args.time.or(unlimited.then_some(TIME)),
+            fail_fast: args.fail_fast,
+        },
         only: args.trace,
         at_once: at_once.unwrap_or(processors * AT_ONCE_FOR_EACH_PROCESSOR),
         shrinking: Bounds { time: args.shrink_time, tries: args.shrink_tries },

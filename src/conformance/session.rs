@@ -109,6 +109,14 @@ impl Session {
         [http, ws].into_iter().filter_map(|side| side.as_ref().err()).map(String::as_str).collect()
     }
 
+    /// Which listeners don't answer any more, and what was tried now.
+    pub async fn absences_now(&self) -> Vec<String> {
+        let Ground { world, .. } = &self.ground;
+        let path = world.protocol.declarations.requests.values().next().map_or("", |request| &request.path);
+        let Presence { http, ws, .. } = Presence::find(&world.target, path, world.timing.timeout).await;
+        [http, ws].into_iter().filter_map(Result::err).collect()
+    }
+
     /// How long the HTTP listener took over its first answer.
     pub fn pace(&self) -> Duration {
         self.ground.presence.pace

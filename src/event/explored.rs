@@ -29,6 +29,22 @@ pub struct Explored {
     pub cut: Option<String>,
 }
 
+/// What the traces of a run have come to together, and what they have not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Coverage {
+    pub at_ms: f64,
+    /// All states that the model has a name for, from the common to the rare.
+    pub states: Vec<Reached>,
+}
+
+/// How often a state was come to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Reached {
+    pub state: String,
+    /// In how many traces.
+    pub traces: u64,
+}
+
 /// Something that the document does not allow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Found {
@@ -42,6 +58,9 @@ pub struct Found {
     pub allowed: Vec<String>,
     /// What came.
     pub came: String,
+    /// It is about what another trace did at the same time, so that the trace alone doesn't show it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub takes_others: bool,
 }
 
 /// The smallest trace that shows a failure.

@@ -19,7 +19,7 @@ use crate::reading::{Fact, Held};
 use crate::requirement::RequirementId;
 use crate::verdict::{CountsAs, KnownVerdict, Outcome, ScenarioVerdict};
 
-pub use explored::{Counterexample, Explored, Found};
+pub use explored::{Counterexample, Coverage, Explored, Found, Reached};
 pub use load::{
     BUSY, Blame, ErrorCount, Health, HistogramError, LATE, LOOP_LAG, Measured, PhaseMeasured, PhasePlanned, Planned, Recorded, Second,
     ShardMeasured, Start, ThresholdVerdict, Trust, VERY_LATE,
@@ -69,6 +69,8 @@ pub enum Event {
     Explored(Box<Explored>),
     /// The smallest trace that shows a failure, with its scenario.
     Counterexample(Box<Counterexample>),
+    /// What the random traces of a run have come to, and what they have not.
+    Coverage(Box<Coverage>),
     /// What a load shall be, resolved: from it and the seed follows everything that is sent.
     Planned(Box<Planned>),
     /// A second of a load.

@@ -1,5 +1,7 @@
 //! What explore plays and what it sees: actions in rounds, and what each round brought.
 
+use std::fmt;
+
 /// Who acts: the actors of a trace, by number.
 pub type Actor = usize;
 
@@ -12,6 +14,92 @@ pub enum Name {
     User(usize),
     /// Exactly these characters, such as none.
     Literal(String),
+}
+
+impl Name {
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Name::Literal(text) if text.is_empty())
+    }
+}
+
+/// How a name is written around what makes it fresh. The default is that alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spelling {
+    pub before: String,
+    /// An earlier name of the same kind, with one of its own, whose fresh part this one has too: the two are alike, and yet not the
+    /// same.
+    pub like: Option<usize>,
+    pub after: String,
+}
+
+impl Spelling {
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl From<&str> for Spelling {
+    fn from(before: &str) -> Self {
+        Self { before: before.to_owned(), ..Self::default() }
+    }
+}
+
+/// A way of passing parameters, by the ID that the suite gives it (R-PARAMS).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    GetQuery,
+    PostQuery,
+    PostForm,
+    PostJson,
+}
+
+impl Way {
+    pub const ALL: [Way; 4] = [Way::GetQuery, Way::PostQuery, Way::PostForm, Way::PostJson];
+
+    pub fn id(self) -> &'static str {
+        match self {
+            Way::GetQuery => "get-query",
+            Way::PostQuery => "post-query",
+            Way::PostForm => "post-form",
+            Way::PostJson => "post-json",
+        }
+    }
+}
+
+/// How a request is written, where that isn't left to the suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Writing {
+    /// None is the first that the target accepts.
+    pub way: Option<Way>,
+    pub blank: Blank,
+}
+
+/// What a reader is told behind the request itself.
+impl fmt::Display for Writing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(way) = self.way {
+            write!(formatter, " (as {})", way.id())?;
+        }
+        formatter.write_str(match self.blank {
+            Blank::Empty => "",
+            Blank::Missing => " (what is empty is left out)",
+            Blank::Null => " (what is empty is null)",
+        })
+    }
+}
+
+/// What stands for a parameter that is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blank {
+    Empty,
+    /// It is left out.
+    Missing,
+    /// In a JSON body; in any other way it is left out.
+    Null,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +127,11 @@ pub enum Action {
     },
     List {
         actor: Actor,
+    },
+    /// One of the above in another way than the usual, or with what is empty left out.
+    Written {
+        request: Box<Action>,
+        writing: Writing,
     },
     Connect {
         actor: Actor,
@@ -89,13 +182,22 @@ impl Action {
             | Action::Leave { actor, .. }
             | Action::Say { actor, .. }
             | Action::Raw { actor, .. } => *actor,
+            Action::Written { request, .. } => request.actor(),
+        }
+    }
+
+    /// The action itself, however it is written.
+    pub fn plain(&self) -> &Action {
+        match self {
+            Action::Written { request, .. } => request.plain(),
+            action => action,
         }
     }
 
     /// Whether it is an HTTP request.
     pub fn is_http(&self) -> bool {
         matches!(
-            self,
+            self.plain(),
             Action::Create { .. } | Action::HttpJoin { .. } | Action::HttpLeave { .. } | Action::Status { .. } | Action::List { .. }
         )
     }
@@ -107,7 +209,7 @@ impl Action {
 
     /// The room that it names.
     pub fn room(&self) -> Option<&Name> {
-        match self {
+        match self.plain() {
             Action::Create { room, .. }
             | Action::HttpJoin { room, .. }
             | Action::HttpLeave { room, .. }
@@ -121,7 +223,7 @@ impl Action {
 
     /// The user that it names.
     pub fn user(&self) -> Option<&Name> {
-        match self {
+        match self.plain() {
             Action::HttpJoin { user, .. }
             | Action::HttpLeave { user, .. }
             | Action::Status { user, .. }
@@ -137,10 +239,10 @@ impl Action {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     pub actors: usize,
-    /// What stands in each room's fresh name beside what makes it fresh, such as nothing or `房间 &?`.
-    pub rooms: Vec<String>,
+    /// What stands in each room's name beside what makes it fresh, such as nothing or `房间 &?`.
+    pub rooms: Vec<Spelling>,
     /// The same of each user's.
-    pub users: Vec<String>,
+    pub users: Vec<Spelling>,
     pub rounds: Vec<Vec<Action>>,
 }
 
@@ -169,7 +271,7 @@ pub struct Answer {
     pub status: u16,
     /// The body's `res`, where it is a text.
     pub res: Option<String>,
-    /// Of a list, the rooms with their population; only the trace's own rooms.
+    /// Of a list, the rooms with their population; only the trace's own rooms, and those without a name.
     pub rooms: Option<Vec<(Name, i64)>>,
     pub body: String,
 }

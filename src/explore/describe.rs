@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::action::{Action, Name, Trace};
+use super::action::{Action, Name, Spelling, Trace};
 use super::compile::{actor_name, room_name, user_name};
 
 /// A round in one line.
@@ -32,17 +32,21 @@ fn action(trace: &Trace, action: &Action) -> String {
         Action::Leave { room, user, .. } => format!("{actor} sends leave to {} as {}", name(room), name(user)),
         Action::Say { room, user, text, .. } => format!("{actor} says {} in {} as {}", short(text), name(room), name(user)),
         Action::Raw { text, .. } => format!("{actor} sends {text}"),
+        Action::Written { request, writing } => format!("{}{writing}", self::action(trace, request)),
     }
 }
 
 fn name(trace: &Trace, name: &Name) -> String {
-    let decorated = |name: String, decor: Option<&String>| match decor {
-        Some(decor) if !decor.is_empty() => format!("{name} ({decor:?}…)"),
+    let spelt = |name: String, spelling: Option<&Spelling>, like: &dyn Fn(usize) -> String| match spelling {
+        Some(spelling) if !spelling.is_plain() => {
+            let core = spelling.like.map_or_else(|| "…".to_owned(), like);
+            format!("{name} ({:?})", format!("{}{core}{}", spelling.before, spelling.after))
+        }
         _ => name,
     };
     match name {
-        Name::Room(room) => decorated(room_name(*room), trace.rooms.get(*room)),
-        Name::User(user) => decorated(user_name(trace, *user), trace.users.get(*user)),
+        Name::Room(room) => spelt(room_name(*room), trace.rooms.get(*room), &room_name),
+        Name::User(user) => spelt(user_name(trace, *user), trace.users.get(*user), &|like| user_name(trace, like)),
         Name::Literal(text) => format!("{text:?}"),
     }
 }

@@ -4,19 +4,50 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use super::action::{Action, Actor, Name, Trace};
+use super::action::{Action, Actor, Blank, Name, Spelling, Trace, Way, Writing};
 use super::fence::Fence;
-use super::odd::{DECOR, ODD_USERS, RAW, STATUSES, TEXTS};
+use super::odd::{ALIKE, DECOR, ODD_USERS, RAW, SHARED_ROOMS, STATUSES, TEXTS};
 use super::shadow::Shadow;
+use crate::reading::Findings;
 
 /// What the traces of a run have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
     pub seed: u64,
     /// The places in a room, where that is known.
     pub capacity: Option<usize>,
     /// The only fence that works, where it is only one.
     pub fence: Option<Fence>,
+    pub ways: Ways,
+}
+
+/// In which ways a target accepts each of the requests. The default is none beside the one that the suite chooses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ways {
+    list: [bool; 4],
+    create: [bool; 4],
+    room: [bool; 4],
+}
+
+impl Ways {
+    pub fn all() -> Self {
+        Self { list: [true; 4], create: [true; 4], room: [true; 4] }
+    }
+
+    /// Those that were found out.
+    pub fn of(findings: &Findings) -> Self {
+        let held = |id: &str| Way::ALL.map(|way| findings.held(id).iter().any(|held| held == way.id()));
+        Self { list: held("R-PARAMS.list"), create: held("R-PARAMS.create"), room: held("R-PARAMS.room") }
+    }
+
+    fn for_request(&self, request: &Action) -> Vec<Way> {
+        let accepted = match request {
+            Action::List { .. } => self.list,
+            Action::Create { .. } => self.create,
+            _ => self.room,
+        };
+        Way::ALL.into_iter().zip(accepted).filter(|(_, accepted)| *accepted).map(|(way, _)| way).collect()
+    }
 }
 
 /// The trace of this number: the same one for the same seed and capacity.
@@ -36,25 +67,41 @@ pub fn generate(shape: &Shape, number: u64) -> Trace {
     let mut decors: Vec<&str> = DECOR.to_vec();
     let mut decor = |random: &mut Pcg64Mcg| {
         let wanted = random.random_bool(0.25) && !decors.is_empty();
-        if wanted { decors.swap_remove(random.random_range(0..decors.len())).to_owned() } else { String::new() }
+        if wanted { decors.swap_remove(random.random_range(0..decors.len())).into() } else { Spelling::default() }
     };
-    let trace = Trace {
+    let mut trace = Trace {
         actors,
         rooms: (0..rooms).map(|_| decor(&mut random)).collect(),
         users: (0..actors + extra).map(|_| decor(&mut random)).collect(),
         rounds: Vec::new(),
     };
+    make_alike(&mut random, &mut trace.rooms, 0.3);
+    make_alike(&mut random, &mut trace.users, 0.15);
     let rounds = random.random_range(8..=40);
     let shadow = Shadow::new(actors, rooms, shape.capacity);
     // What a fence is mistaken for can be played with the other one only.
     let fence = shape.fence.unwrap_or(if random.random_bool(0.35) { Fence::BareObject } else { Fence::EmptyMessage });
     let has_tides = random.random_bool(0.4);
     let talk = if random.random_bool(0.12) { 5.0 } else { 1.0 };
-    let mut author = Author { random, shadow, trace, fence, talk, has_tides, planned: rounds, told: 0 };
+    let noise = if random.random_bool(0.15) { 5.0 } else { 1.0 };
+    let ways = shape.ways;
+    let mut author = Author { random, shadow, trace, fence, talk, noise, has_tides, ways, planned: rounds, told: 0 };
     while author.trace.rounds.len() < rounds {
         author.round();
     }
     author.trace
+}
+
+/// Gives two of several names what is the same in both.
+fn make_alike(random: &mut Pcg64Mcg, names: &mut [Spelling], probability: f64) {
+    if names.len() < 2 || !random.random_bool(probability) {
+        return;
+    }
+    let (after, before, other) = *ALIKE.choose(random).unwrap_or(&ALIKE[0]);
+    let second = random.random_range(1..names.len());
+    let first = random.random_range(0..second);
+    names[first].after = after.to_owned();
+    names[second] = Spelling { before: before.to_owned(), like: Some(first), after: other.to_owned() };
 }
 
 struct Author {
@@ -64,8 +111,11 @@ struct Author {
     fence: Fence,
     /// How much rather it lets its actors talk than come and go.
     talk: f64,
+    /// How much rather it lets them send what is malformed.
+    noise: f64,
     /// It fills its rooms first, then empties them, and then fills them again.
     has_tides: bool,
+    ways: Ways,
     /// How many rounds it will have.
     planned: usize,
     /// How many messages were made.
@@ -81,7 +131,10 @@ impl Author {
         };
         let mut round = vec![first];
         let alone = |action: &Action| matches!(action, Action::Connect { .. } | Action::Close { .. } | Action::Abort { .. });
-        if !alone(&round[0]) && self.random.random_bool(0.12) {
+        // Whoever asks for the last place should have a rival.
+        let is_for_the_last_place =
+            matches!(&round[0], Action::HttpJoin { room: Name::Room(room), .. } if self.shadow.free(*room) == Some(1));
+        if !alone(&round[0]) && self.random.random_bool(if is_for_the_last_place { 0.5 } else { 0.12 }) {
             let wanted = self.random.random_range(2..=4);
             while round.len() < wanted {
                 let taken: Vec<Actor> = round.iter().map(Action::actor).collect();
@@ -103,6 +156,18 @@ impl Author {
                 };
                 round.push(next);
             }
+        }
+        if let [Action::Connect { actor }] = round[..]
+            && self.random.random_bool(0.25)
+        {
+            let others = (0..self.trace.actors).filter(|other| *other != actor && !self.shadow.connected[*other]);
+            round.extend(others.map(|actor| Action::Connect { actor }));
+        }
+        if let [request] = &round[..]
+            && request.is_http()
+            && self.random.random_bool(if has_blank(request) { 0.6 } else { 0.15 })
+        {
+            round = vec![self.written(request.clone())];
         }
         // Several messages in a row show whether they keep their order.
         if let [Action::Say { .. }] = &round[..]
@@ -154,6 +219,17 @@ impl Author {
         }
     }
 
+    /// The same request in a way that need not be the usual, and perhaps with what is empty left out.
+    fn written(&mut self, request: Action) -> Action {
+        let way = self.ways.for_request(&request).choose(&mut self.random).copied();
+        let blanks = if has_blank(&request) { &[Blank::Empty, Blank::Missing, Blank::Null][..] } else { &[Blank::Empty] };
+        let blank = *blanks.choose(&mut self.random).unwrap_or(&Blank::Empty);
+        match (way, blank) {
+            (None, Blank::Empty) => request,
+            _ => Action::Written { request: Box::new(request), writing: Writing { way, blank } },
+        }
+    }
+
     fn text(&mut self) -> String {
         self.told += 1;
         let told = self.told;
@@ -164,6 +240,7 @@ impl Author {
             7..8 => "a".repeat(65_536),
             8..50 => format!("hello {told}"),
             50..54 => "hello".to_owned(),
+            54..57 => told.to_string(),
             _ => format!("{} {told}", TEXTS.choose(&mut self.random).unwrap_or(&"hello")),
         }
     }
@@ -185,9 +262,11 @@ impl Author {
         let mut all: Weighted = Vec::new();
         for actor in 0..self.trace.actors {
             if self.shadow.connected[actor] {
-                all.push((0.25, Action::Close { actor }));
+                // What the server still knows of those who have left, it may trip over when their connections end.
+                let has_left = self.shadow.rooms.iter().any(|room| room.left.contains(&Name::User(actor)));
+                all.push((if has_left { 1.0 } else { 0.25 }, Action::Close { actor }));
                 all.push((0.15, Action::Abort { actor }));
-                all.push((1.2, Action::Raw { actor, text: String::new() }));
+                all.push((1.2 * self.noise, Action::Raw { actor, text: String::new() }));
             } else {
                 all.push((20.0, Action::Connect { actor }));
             }
@@ -214,10 +293,13 @@ impl Author {
         let create = || Action::Create { actor, room: room.clone() };
         if !it.is_made {
             let early = if number == 0 { 20.0 } else { 6.0 };
-            all.extend([(early, create()), (0.4, http_join()), (0.3, http_leave()), (0.15, join()), (0.2, say()), (0.1, leave())]);
+            // Where a room looks like one that isn't there, it may be taken for it.
+            let near = if self.trace.rooms[number].like.is_some() { 4.0 } else { 1.0 };
+            all.extend([(early, create()), (0.15, join()), (0.2, say()), (0.1, leave())]);
+            all.extend([(0.4 * near, http_join()), (0.3 * near, http_leave())]);
             return;
         }
-        all.push((0.5, create()));
+        all.push((if it.has_emptied { 1.5 } else { 0.5 }, create()));
         let (has_place, is_inside) = (it.places.contains(&user), it.inside.contains_key(&user));
         let (into, out) = self.tide();
         let back = if it.left.contains(&user) { 1.5 } else { 1.0 };
@@ -253,7 +335,9 @@ impl Author {
         let nobody = || Name::Literal(String::new());
         let odd = || Name::Literal(ODD_USERS[(actor * 3 + self.trace.rounds.len()) % ODD_USERS.len()].to_owned());
         let text = String::new;
+        let shared = SHARED_ROOMS[(actor + self.trace.rounds.len()) % SHARED_ROOMS.len()];
         all.push((0.15, Action::Create { actor, room: nobody() }));
+        all.push((0.05, Action::Create { actor, room: Name::Literal(shared.to_owned()) }));
         all.push((0.15, Action::HttpJoin { actor, room: nobody(), user: Name::User(actor) }));
         all.push((0.5, Action::Status { actor, room: room.clone(), user: Name::User(actor), status: text() }));
         if !made {
@@ -262,12 +346,12 @@ impl Author {
         all.extend([
             (0.2, Action::HttpJoin { actor, room: room.clone(), user: nobody() }),
             (0.2, Action::HttpLeave { actor, room: room.clone(), user: nobody() }),
-            (0.4, Action::HttpJoin { actor, room: room.clone(), user: odd() }),
-            (0.3, Action::HttpLeave { actor, room: room.clone(), user: odd() }),
+            (0.3, Action::HttpJoin { actor, room: room.clone(), user: odd() }),
+            (0.1, Action::HttpLeave { actor, room: room.clone(), user: odd() }),
             (0.2, Action::HttpJoin { actor, room: room.clone(), user: room.clone() }),
             (0.5, Action::Say { actor, room: room.clone(), user: other.clone(), text: text() }),
             (0.4, Action::Leave { actor, room: room.clone(), user: other.clone() }),
-            (0.15, Action::Join { actor, room: room.clone(), user: other.clone() }),
+            (0.3, Action::Join { actor, room: room.clone(), user: other.clone() }),
             (0.5, Action::HttpLeave { actor, room, user: other }),
         ]);
     }
@@ -288,13 +372,19 @@ impl Author {
     }
 }
 
+/// Whether one of its parameters is empty.
+fn has_blank(request: &Action) -> bool {
+    let is_blank = |name: Option<&Name>| name.is_some_and(Name::is_empty);
+    is_blank(request.room()) || is_blank(request.user()) || matches!(request, Action::Status { status, .. } if status.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_same_seed_makes_the_same_traces_and_another_makes_others() {
-        let shape = Shape { seed: 7, capacity: Some(3), fence: None };
+        let shape = Shape { seed: 7, capacity: Some(3), ..Shape::default() };
         assert_eq!(generate(&shape, 5), generate(&shape, 5));
         assert_ne!(generate(&shape, 5), generate(&shape, 6));
         assert_ne!(generate(&shape, 5), generate(&Shape { seed: 8, ..shape }, 5));
@@ -303,7 +393,7 @@ mod tests {
     /// Many traces must get deep, or what they find is shallow.
     #[test]
     fn rooms_are_filled_and_emptied_and_users_come_again() {
-        let shape = Shape { seed: 1, capacity: Some(3), fence: None };
+        let shape = Shape { seed: 1, capacity: Some(3), ..Shape::default() };
         let (mut full, mut emptied, mut again, mut at_once) = (0, 0, 0, 0);
         for number in 0..200 {
             let trace = generate(&shape, number);
@@ -330,7 +420,7 @@ mod tests {
     #[test]
     fn every_trace_can_be_played_with_a_fence_that_works() {
         for number in 0..100 {
-            let trace = generate(&Shape { seed: 5, capacity: None, fence: None }, number);
+            let trace = generate(&Shape { seed: 5, ..Shape::default() }, number);
             let fence = Fence::of(&trace);
             assert!(!trace.rounds.iter().flatten().any(|action| fence.is_mistaken_for(action)), "{trace:?}");
         }
@@ -339,7 +429,7 @@ mod tests {
     #[test]
     fn nobody_sends_over_a_connection_that_is_not_there() {
         for number in 0..100 {
-            let trace = generate(&Shape { seed: 3, capacity: None, fence: None }, number);
+            let trace = generate(&Shape { seed: 3, ..Shape::default() }, number);
             let mut shadow = Shadow::new(trace.actors, trace.rooms.len(), None);
             for round in &trace.rounds {
                 assert!(round.iter().all(|action| shadow.is_possible(action)), "{round:?}");

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::action::{Action, Answer, Name, Observed, Packet, Trace};
+use super::compile::Spelt;
 use super::fence::whole;
 use crate::conformance::session::Played;
 use crate::event::{Direction, Event, Exchange, Frame};
@@ -14,7 +15,7 @@ use crate::verdict::Outcome;
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     actors: Vec<String>,
-    names: Vec<(String, Name)>,
+    names: Vec<(Spelt, Name)>,
 }
 
 impl Table {
@@ -22,29 +23,35 @@ impl Table {
         Self { actors, names: Vec::new() }
     }
 
-    pub fn add(&mut self, name: String, stands_for: Name) {
-        self.names.push((name, stands_for));
+    pub fn add(&mut self, spelt: Spelt, stands_for: Name) {
+        self.names.push((spelt, stands_for));
+    }
+
+    /// What each of its names was on the wire.
+    fn on_the_wire(&self, names: &[(String, String)]) -> HashMap<String, Name> {
+        let fresh: HashMap<&str, &str> = names.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let spelt = |spelt: &Spelt| Some(format!("{}{}{}", spelt.before, fresh.get(spelt.declared.as_str())?, spelt.after));
+        self.names.iter().filter_map(|(name, stands_for)| Some((spelt(name)?, stands_for.clone()))).collect()
     }
 }
 
 /// What a played trace brought.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// Round by round, as far as it was played.
+    /// Round by round, as far as it was played, but for packets about another trace's rooms or users.
     pub rounds: Vec<Observed>,
+    /// The same with those packets, where there are any.
+    pub crowded: Option<Vec<Observed>>,
     /// Why it was not played to its end, where it wasn't.
     pub cut: Option<String>,
     /// The target, which had answered before, answers no more.
     pub gone: bool,
 }
 
-/// Splits what a trace told into its rounds; `ends` are the lines of their last steps.
-pub fn observe(trace: &Trace, played: &Played, ends: &[usize], table: &Table) -> History {
-    let wire: HashMap<&str, &str> = played.names.iter().map(|(name, text)| (text.as_str(), name.as_str())).collect();
-    let symbolic = |text: &str| {
-        let name = wire.get(text).and_then(|name| table.names.iter().find(|(known, _)| known == name));
-        name.map_or_else(|| Name::Literal(text.to_owned()), |(_, name)| name.clone())
-    };
+/// Splits what a trace told into its rounds; `ends` are the lines of their last steps. Every name of this run holds the nonce.
+pub fn observe(trace: &Trace, played: &Played, ends: &[usize], table: &Table, nonce: &str) -> History {
+    let wire = table.on_the_wire(&played.names);
+    let symbolic = |text: &str| wire.get(text).cloned().unwrap_or_else(|| Name::Literal(text.to_owned()));
     let mut eye =
         Eye { trace, table, symbolic: &symbolic, rounds: Vec::new(), current: Gathering::new(trace), connected: vec![false; trace.actors] };
     for event in &played.events {
@@ -74,6 +81,13 @@ pub fn observe(trace: &Trace, played: &Played, ends: &[usize], table: &Table) ->
         history.gone = played.verdict.failure.as_ref().is_some_and(|failure| failure.actual.contains("refused"));
     }
     history.rounds = eye.rounds;
+    let is_foreign = |packet: &Packet| is_foreign(packet, nonce);
+    if history.rounds.iter().flat_map(|observed| observed.received.iter().flatten()).any(is_foreign) {
+        history.crowded = Some(history.rounds.clone());
+        for received in history.rounds.iter_mut().flat_map(|observed| &mut observed.received) {
+            received.retain(|packet| !is_foreign(packet));
+        }
+    }
     history
 }
 
@@ -122,7 +136,7 @@ impl Eye<'_> {
             return;
         };
         let answer = match (&exchange.status, &exchange.answer) {
-            (Some(status), Some(body)) => self.answer(*status, whole(body), matches!(round[index], Action::List { .. })),
+            (Some(status), Some(body)) => self.answer(*status, whole(body), matches!(round[index].plain(), Action::List { .. })),
             _ => Answer { body: exchange.failure.clone().unwrap_or_default(), ..Answer::default() },
         };
         self.current.is_telling |= answer.status == 0;
@@ -138,17 +152,28 @@ impl Eye<'_> {
         Answer { status, res, rooms, body }
     }
 
-    /// The trace's own rooms; none where the list isn't one, or says something of them that is no population.
+    /// The trace's own rooms, and those without a name, which nobody can have made; none where the list isn't one, or says something of them that is no population.
     fn rooms(&self, json: &Value) -> Option<Vec<(Name, i64)>> {
         let list = json.get("room_list").or_else(|| json.get("rooms"))?.as_array()?;
         let mut rooms = Vec::new();
         for entry in list {
-            let name = (self.symbolic)(entry.get("room_name").or_else(|| entry.get("name"))?.as_str()?);
-            if matches!(name, Name::Room(_)) {
+            let Some(name) = entry.get("room_name").or_else(|| entry.get("name")).and_then(Value::as_str) else {
+                // A trace that has made no room yet leaves what is wrong with other rooms to those who have made them.
+                if self.has_made_a_room() {
+                    return None;
+                }
+                continue;
+            };
+            let name = (self.symbolic)(name);
+            if matches!(name, Name::Room(_)) || name.is_empty() {
                 rooms.push((name, entry.get("population")?.as_i64()?));
             }
         }
         Some(rooms)
+    }
+
+    fn has_made_a_room(&self) -> bool {
+        self.trace.rounds.iter().take(self.rounds.len() + 1).flatten().any(|action| matches!(action.plain(), Action::Create { .. }))
     }
 
     fn frame(&mut self, frame: &Frame) {
@@ -196,6 +221,15 @@ impl Eye<'_> {
     }
 }
 
+/// Whether a packet is about a room or a user of another trace of this run.
+fn is_foreign(packet: &Packet, nonce: &str) -> bool {
+    let holds = |name: &Name| matches!(name, Name::Literal(text) if text.contains(nonce));
+    match packet {
+        Packet::User { user, room, .. } | Packet::Msg { user, room, .. } => holds(user) || holds(room),
+        Packet::Error { .. } | Packet::Other(_) => false,
+    }
+}
+
 /// The same JSON with nothing in its lists.
 fn emptied(mut json: Value) -> Value {
     if let Value::Object(pairs) = &mut json {
@@ -220,5 +254,30 @@ fn packet(text: &str, symbolic: &dyn Fn(&str) -> Name) -> Packet {
         }
         (Some("error"), _, _, Some(text)) => Packet::Error { text: text.to_owned() },
         _ => other(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explore::action::Spelling;
+    use crate::explore::compile::compile;
+
+    #[test]
+    fn names_that_are_alike_are_told_from_each_other_on_the_wire() {
+        let like = |before: &str, after: &str| Spelling { before: before.into(), like: Some(0), after: after.into() };
+        let trace = Trace {
+            actors: 1,
+            rooms: vec![Spelling { after: "X".into(), ..Spelling::default() }, like("", "x"), like(" ", "")],
+            users: vec!["".into()],
+            rounds: Vec::new(),
+        };
+        let wire = compile(&trace).table.on_the_wire(&[("lobby".into(), "lobby-1".into()), ("ann".into(), "ann-1".into())]);
+        for (text, name) in
+            [("lobby-1X", Name::Room(0)), ("lobby-1x", Name::Room(1)), (" lobby-1", Name::Room(2)), ("ann-1", Name::User(0))]
+        {
+            assert_eq!(wire.get(text), Some(&name), "{text}");
+        }
+        assert_eq!(wire.get("lobby-1"), None);
     }
 }

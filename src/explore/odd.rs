@@ -18,6 +18,23 @@ pub const DECOR: [&str; 14] = [
     "<b>&amp;",
 ];
 
+/// Names that look alike, as what stands behind the one, and before and behind the other.
+pub const ALIKE: [(&str, &str, &str); 10] = [
+    ("X", "", "x"),
+    ("x", "", "X"),
+    ("", "", "2"),
+    ("", "", " "),
+    ("", " ", ""),
+    ("\u{e9}", "", "e\u{301}"),
+    ("\u{e9}", "", "\u{c9}"),
+    (" b", "", "+b"),
+    (" b", "", "%20b"),
+    ("室", "", "窒"),
+];
+
+/// Names of rooms that aren't a trace's own: fresh names have letters in them.
+pub const SHARED_ROOMS: [&str; 3] = ["20231120", "0", "null"];
+
 /// Literal user names.
 pub const ODD_USERS: [&str; 8] = ["null", "12345", " ", "聊天", "test", "😀", "0", "true"];
 

@@ -35,7 +35,12 @@ impl Shadow {
     }
 
     pub fn is_full(&self, room: usize) -> bool {
-        self.capacity.is_some_and(|capacity| self.rooms[room].places.len() >= capacity)
+        self.free(room) == Some(0)
+    }
+
+    /// How many places are free, where that is known.
+    pub fn free(&self, room: usize) -> Option<usize> {
+        self.capacity.map(|capacity| capacity.saturating_sub(self.rooms[room].places.len()))
     }
 
     /// Whether an actor can do this at all: nothing can be sent over a connection that was never made or is gone.
@@ -54,7 +59,7 @@ impl Shadow {
             Some(Name::Room(room)) => self.rooms.get_mut(*room),
             _ => None,
         };
-        match (action, room) {
+        match (action.plain(), room) {
             (Action::Connect { actor }, _) => self.connected[*actor] = true,
             (Action::Close { actor } | Action::Abort { actor }, _) => {
                 self.connected[*actor] = false;

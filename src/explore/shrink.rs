@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use super::action::Trace;
-use super::smaller::{apart, compact, complexity, fewer_actors, repaired, simpler, without_rounds};
+use super::ending::ending;
+use super::smaller::{apart, borrows, by_http, compact, complexity, fewer_actors, simpler, subsets, without_rounds};
 use super::trial::{Player, Trial, Unreadable};
 use crate::requirement::RequirementId;
 
@@ -15,6 +16,10 @@ const REPLAYS: usize = 5;
 
 /// How often at most a smaller trace is played where the failure shows only now and then.
 const PATIENCE: usize = 8;
+
+/// Of a trace of so many rounds every part is tried; of one that fails only now and then, fewer.
+const PARTS: usize = 10;
+const PARTS_NOW_AND_THEN: usize = 6;
 
 /// How many smaller traces are tried at once.
 const AT_ONCE: usize = 6;
@@ -55,11 +60,33 @@ pub async fn shrink(
     if let Some(finding) = &trial.finding {
         trace.rounds.truncate(finding.round + 1);
     }
-    let deadline = Instant::now() + bounds.time;
-    let (failed, again) = replay(player, &trace, requirement).await?;
-    if failed == 0 {
-        return Ok(Shrunk { trace, trial: trial.clone(), tried: 0, failed: 0, played: REPLAYS });
+    let alone = player.alone();
+    let (among_others, _) = replay(player, &trace, requirement).await?;
+    // What others do at the same time may hide it, and may bring it about.
+    let by_itself = if among_others < REPLAYS { replay(&alone, &trace, requirement).await?.0 } else { 0 };
+    let players = if by_itself > among_others { vec![&alone] } else { vec![player, &alone] };
+    let mut best = Shrunk { trace: trace.clone(), trial: trial.clone(), tried: 0, failed: 0, played: REPLAYS };
+    for player in players {
+        if best.failed == 0 && !player.is_halted() {
+            best = shrink_with(player, &trace, trial, requirement, bounds).await?;
+        }
     }
+    Ok(best)
+}
+
+async fn shrink_with(
+    player: &Player,
+    trace: &Trace,
+    trial: &Trial,
+    requirement: &RequirementId,
+    bounds: &Bounds,
+) -> Result<Shrunk, Unreadable> {
+    let (failed, again) = replay(player, trace, requirement).await?;
+    if failed == 0 {
+        return Ok(Shrunk { trace: trace.clone(), trial: trial.clone(), tried: 0, failed: 0, played: REPLAYS });
+    }
+    // What may pass for others each time isn't worth as much time.
+    let deadline = Instant::now() + if failed == REPLAYS { bounds.time } else { bounds.time / 2 };
     // A failure that shows in every second replay needs a few to be missed with some certainty.
     let patience = if failed == REPLAYS { 1 } else { (3 * REPLAYS / failed).min(PATIENCE) };
     let mut shrinking = Shrinking {
@@ -70,20 +97,34 @@ pub async fn shrink(
         patience,
         tried: 0,
         seen: HashSet::new(),
-        best: (trace, again.unwrap_or_else(|| trial.clone())),
+        telling: Telling::Unknown,
+        best: (trace.clone(), again.unwrap_or_else(|| trial.clone())),
     };
+    shrinking.telling = shrinking.telling(&shrinking.best.0, &shrinking.best.1);
     shrinking.exhaust().await?;
     let Shrinking { best: (trace, trial), tried, .. } = shrinking;
-    let (failed, again) = replay(player, &trace, requirement).await?;
+    // Whoever plays it again plays it by itself.
+    let (failed, again) = replay(&player.alone(), &trace, requirement).await?;
     Ok(Shrunk { trace, trial: again.unwrap_or(trial), tried, failed, played: REPLAYS })
 }
 
 /// In how many replays it fails, and one of those.
 async fn replay(player: &Player, trace: &Trace, requirement: &RequirementId) -> Result<(usize, Option<Trial>), Unreadable> {
-    let trials = join_all((0..REPLAYS).map(|_| player.try_out(trace))).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let mut failing = trials.into_iter().filter(|trial| trial.shows(requirement));
+    let trials = join_all((0..REPLAYS).map(|_| player.try_for(trace, requirement))).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut failing = trials.into_iter().flatten();
     let first = failing.next();
     Ok((usize::from(first.is_some()) + failing.count(), first))
+}
+
+/// How a failure can be told as a scenario, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Telling {
+    Not,
+    /// The trace is too long to say.
+    Unknown,
+    /// To servers of some reading only.
+    Conditional,
+    Whole,
 }
 
 struct Shrinking<'a> {
@@ -95,6 +136,8 @@ struct Shrinking<'a> {
     patience: usize,
     tried: usize,
     seen: HashSet<String>,
+    /// How the best can be told.
+    telling: Telling,
     best: (Trace, Trial),
 }
 
@@ -102,13 +145,14 @@ impl Shrinking<'_> {
     async fn exhaust(&mut self) -> Result<(), Unreadable> {
         loop {
             let before = complexity(&self.best.0);
-            let mut passes: Vec<fn(&Trace) -> Vec<Trace>> = vec![without_rounds, fewer_actors, apart, simpler, pairs];
-            // Pairs are many, and worth their time only where little is left.
-            if self.best.0.rounds.len() > 12 {
-                passes.pop();
-            }
+            let passes: [fn(&Trace) -> Vec<Trace>; 5] = [without_rounds, fewer_actors, by_http, apart, simpler];
             for pass in passes {
                 while self.step(pass).await? {}
+            }
+            // Parts are many, and worth their time only where little is left. The smallest come first, so one that fails is the best.
+            let most = if self.patience == 1 { PARTS } else { PARTS_NOW_AND_THEN };
+            if self.best.0.rounds.len() <= most {
+                self.step(subsets).await?;
             }
             let compacted = compact(&self.best.0);
             if complexity(&compacted) < complexity(&self.best.0) {
@@ -121,7 +165,7 @@ impl Shrinking<'_> {
     }
 
     fn is_over(&self) -> bool {
-        self.left == 0 || Instant::now() >= self.deadline
+        self.left == 0 || Instant::now() >= self.deadline || self.player.is_halted()
     }
 
     /// Tries all that a pass offers, until one fails too; whether one did.
@@ -137,9 +181,10 @@ impl Shrinking<'_> {
                 fresh.push(candidate);
             }
         }
+        let mut second_best = None;
         for batch in fresh.chunks(AT_ONCE) {
             if self.is_over() {
-                return Ok(false);
+                break;
             }
             let batch = &batch[..batch.len().min(self.left)];
             self.left -= batch.len();
@@ -151,37 +196,43 @@ impl Shrinking<'_> {
                     if let Some(finding) = &trial.finding {
                         kept.rounds.truncate(finding.round + 1);
                     }
-                    self.best = (kept, trial);
-                    return Ok(true);
+                    // What a scenario tells worse is worth less, however small it is.
+                    let telling = self.telling(&kept, &trial);
+                    if telling >= self.telling {
+                        (self.telling, self.best) = (telling, (kept, trial));
+                        return Ok(true);
+                    }
+                    second_best.get_or_insert((telling, kept, trial));
                 }
             }
         }
+        if let Some((telling, kept, trial)) = second_best.filter(|_| self.telling == Telling::Unknown) {
+            (self.telling, self.best) = (telling, (kept, trial));
+            return Ok(true);
+        }
         Ok(false)
+    }
+
+    fn telling(&self, trace: &Trace, trial: &Trial) -> Telling {
+        let ending = trial.finding.as_ref().and_then(|finding| ending(self.player.session.findings(), trace, &trial.history, finding));
+        match ending {
+            None => Telling::Unknown,
+            Some(ending) if ending.is_empty() || borrows(trace) => Telling::Not,
+            Some(ending) if ending.is_conditional() => Telling::Conditional,
+            Some(_) => Telling::Whole,
+        }
     }
 
     /// A trial in which the candidate fails.
     async fn failing(&self, candidate: &Trace) -> Result<Option<Trial>, Unreadable> {
         for _ in 0..self.patience {
-            let trial = self.player.try_out(candidate).await?;
-            if trial.shows(self.requirement) {
+            if self.is_over() {
+                return Ok(None);
+            }
+            if let Some(trial) = self.player.try_for(candidate, self.requirement).await? {
                 return Ok(Some(trial));
             }
         }
         Ok(None)
     }
-}
-
-/// Without two rounds that don't stand next to each other, such as an entering and a leaving.
-fn pairs(trace: &Trace) -> Vec<Trace> {
-    let count = trace.rounds.len();
-    let mut all = Vec::new();
-    for first in 0..count {
-        for second in first + 1..count {
-            let mut less = trace.clone();
-            less.rounds.remove(second);
-            less.rounds.remove(first);
-            all.push(repaired(less));
-        }
-    }
-    all
 }

@@ -1,6 +1,8 @@
 //! Traces that are smaller than a given one, and yet can be played.
 
-use super::action::{Action, Actor, Name, Trace};
+use std::collections::BTreeSet;
+
+use super::action::{Action, Actor, Name, Spelling, Trace};
 use super::shadow::Shadow;
 
 /// Without what can't be done any more since something before it was deleted.
@@ -70,11 +72,44 @@ pub fn fewer_actors(trace: &Trace) -> Vec<Trace> {
     all
 }
 
+/// With an actor coming and going by HTTP alone, without a connection.
+pub fn by_http(trace: &Trace) -> Vec<Trace> {
+    let joins =
+        |actor: Actor| trace.rounds.iter().flatten().any(|action| matches!(action, Action::Join { actor: who, .. } if *who == actor));
+    let by_http = |actor: Actor| {
+        let mut less = trace.clone();
+        for round in &mut less.rounds {
+            for action in round.iter_mut().filter(|action| action.actor() == actor) {
+                match action.clone() {
+                    Action::Join { actor, room, user } => *action = Action::HttpJoin { actor, room, user },
+                    Action::Leave { actor, room, user } => *action = Action::HttpLeave { actor, room, user },
+                    _ => {}
+                }
+            }
+            round.retain(|action| action.actor() != actor || action.is_http());
+        }
+        repaired(less)
+    };
+    (0..trace.actors).filter(|actor| joins(*actor)).map(by_http).collect()
+}
+
+/// Every choice of some of its rounds in their order, those of the fewest first.
+pub fn subsets(trace: &Trace) -> Vec<Trace> {
+    let count = trace.rounds.len();
+    let mut choices: Vec<u32> = (1..(1_u32 << count.min(16)) - 1).collect();
+    choices.sort_by_key(|choice| choice.count_ones());
+    let chosen = |choice: u32| {
+        let rounds = trace.rounds.iter().enumerate().filter(|(at, _)| choice & (1 << at) != 0).map(|(_, round)| round.clone()).collect();
+        repaired(Trace { rounds, ..trace.clone() })
+    };
+    choices.into_iter().map(chosen).collect()
+}
+
 /// With simpler names and texts, all of them first and then each.
 pub fn simpler(trace: &Trace) -> Vec<Trace> {
     let mut all = Vec::new();
     let mut plain = trace.clone();
-    plain.rooms.iter_mut().chain(&mut plain.users).for_each(String::clear);
+    plain.rooms.iter_mut().chain(&mut plain.users).for_each(Spelling::clear);
     all.push(plain);
     for room in 0..trace.rooms.len() {
         let mut one = trace.clone();
@@ -113,6 +148,7 @@ pub fn simpler(trace: &Trace) -> Vec<Trace> {
                     put(Action::Status { actor: *actor, room: room.clone(), user: user.clone(), status: "2".to_owned() });
                 }
                 Action::Raw { actor, .. } => put(Action::Raw { actor: *actor, text: "{}".to_owned() }),
+                Action::Written { request, .. } => put(request.as_ref().clone()),
                 _ => {}
             }
             if matches!(action.user(), Some(Name::Literal(_))) {
@@ -122,15 +158,33 @@ pub fn simpler(trace: &Trace) -> Vec<Trace> {
             }
         }
     }
+    let literals = trace.rounds.iter().flatten().filter_map(Action::user).filter(|user| matches!(user, Name::Literal(_)));
+    for literal in literals.collect::<BTreeSet<_>>() {
+        let mut fresh = renamed(trace, literal, &Name::User(trace.users.len()));
+        fresh.users.push(Default::default());
+        all.push(compact(&fresh));
+    }
     let weight = complexity(trace);
     all.retain(|other| complexity(other) < weight);
     all
 }
 
+/// Whether it leaves or speaks under a literal name under which it never enters: such names all traces share, so that another one may
+/// have entered for it.
+pub fn borrows(trace: &Trace) -> bool {
+    let actions = || trace.rounds.iter().flatten();
+    let enters = |user: &Name| {
+        actions().any(|action| matches!(action.plain(), Action::HttpJoin { user: who, .. } | Action::Join { user: who, .. } if who == user))
+    };
+    let lives = actions().filter(|action| matches!(action.plain(), Action::HttpLeave { .. } | Action::Leave { .. } | Action::Say { .. }));
+    lives.filter_map(Action::user).any(|user| matches!(user, Name::Literal(text) if !text.is_empty()) && !enters(user))
+}
+
 /// How much there is to read in a trace: actions first, then who and what they are about.
 pub fn complexity(trace: &Trace) -> (usize, usize, usize, usize) {
     let at_once = trace.rounds.iter().filter(|round| round.len() > 1).count();
-    let decors = trace.rooms.iter().chain(&trace.users).map(|decor| decor.chars().count()).sum::<usize>();
+    let letters = |name: &Spelling| name.before.chars().count() + name.after.chars().count() + usize::from(name.like.is_some());
+    let decors = trace.rooms.iter().chain(&trace.users).map(letters).sum::<usize>();
     let texts: usize = trace
         .rounds
         .iter()
@@ -140,6 +194,7 @@ pub fn complexity(trace: &Trace) -> (usize, usize, usize, usize) {
                 Action::Say { text, .. } if text == "x" => 0,
                 Action::Say { text, .. } | Action::Raw { text, .. } => text.chars().count() + 2,
                 Action::Status { status, .. } => usize::from(status != "2") + status.len(),
+                Action::Written { .. } => 2,
                 _ => 0,
             };
             text + usize::from(matches!(action.user(), Some(Name::Literal(_)))) * 3
@@ -185,7 +240,15 @@ pub fn compact(trace: &Trace) -> Trace {
             }
         }
     }
-    let decor = |list: &[String], kept: &[usize]| kept.iter().map(|number| list.get(*number).cloned().unwrap_or_default()).collect();
+    // A name whose like is gone is like no other.
+    let decor = |list: &[Spelling], kept: &[usize]| {
+        let spelt = |number: &usize| match list.get(*number) {
+            Some(name) if name.like.is_some_and(|like| !kept.contains(&like)) => Spelling::default(),
+            Some(name) => Spelling { like: name.like.map(|like| place(kept, like)), ..name.clone() },
+            None => Spelling::default(),
+        };
+        kept.iter().map(spelt).collect()
+    };
     Trace { actors: actors.len(), rooms: decor(&trace.rooms, &rooms), users: decor(&trace.users, &users), rounds }
 }
 
@@ -204,6 +267,7 @@ fn renamed(trace: &Trace, from: &Name, to: &Name) -> Trace {
 
 fn set_actor(action: &mut Action, to: Actor) {
     match action {
+        Action::Written { request, .. } => set_actor(request, to),
         Action::Create { actor, .. }
         | Action::HttpJoin { actor, .. }
         | Action::HttpLeave { actor, .. }
@@ -221,6 +285,7 @@ fn set_actor(action: &mut Action, to: Actor) {
 
 fn set_room(action: &mut Action, to: Name) {
     match action {
+        Action::Written { request, .. } => set_room(request, to),
         Action::Create { room, .. }
         | Action::HttpJoin { room, .. }
         | Action::HttpLeave { room, .. }
@@ -234,6 +299,7 @@ fn set_room(action: &mut Action, to: Name) {
 
 fn set_user(action: &mut Action, to: Name) {
     match action {
+        Action::Written { request, .. } => set_user(request, to),
         Action::HttpJoin { user, .. }
         | Action::HttpLeave { user, .. }
         | Action::Status { user, .. }
@@ -252,8 +318,8 @@ mod tests {
     #[test]
     fn whatever_is_deleted_what_is_left_can_be_played() {
         for number in 0..40 {
-            let trace = generate(&Shape { seed: 11, capacity: Some(3), fence: None }, number);
-            let smaller = [without_rounds(&trace), apart(&trace), fewer_actors(&trace), simpler(&trace)].concat();
+            let trace = generate(&Shape { seed: 11, capacity: Some(3), ..Shape::default() }, number);
+            let smaller = [without_rounds(&trace), apart(&trace), fewer_actors(&trace), by_http(&trace), simpler(&trace)].concat();
             assert!(!smaller.is_empty());
             for less in smaller {
                 assert_eq!(repaired(less.clone()), less);
@@ -273,8 +339,47 @@ mod tests {
 
     #[test]
     fn what_is_simpler_is_never_more_to_read() {
-        let trace = generate(&Shape { seed: 2, capacity: None, fence: None }, 3);
+        let trace = generate(&Shape { seed: 2, ..Shape::default() }, 3);
         let weight = complexity(&trace);
         assert!(simpler(&trace).iter().all(|other| complexity(other) < weight));
+    }
+
+    fn say(user: Name) -> Action {
+        Action::Say { actor: 0, room: Name::Room(0), user, text: "x".into() }
+    }
+
+    #[test]
+    fn the_smallest_parts_come_first_and_the_whole_is_none_of_them() {
+        let rounds: Vec<Vec<Action>> = (0..3).map(|actor| vec![Action::List { actor }]).collect();
+        let trace = Trace { actors: 3, rounds, ..Trace::default() };
+        let sizes: Vec<usize> = subsets(&trace).iter().map(Trace::actions).collect();
+        assert_eq!(sizes, [1, 1, 1, 2, 2, 2]);
+    }
+
+    #[test]
+    fn who_only_comes_and_goes_needs_no_connection() {
+        let (room, user) = (Name::Room(0), Name::User(0));
+        let trace = Trace {
+            actors: 1,
+            rooms: vec![Default::default()],
+            users: vec![Default::default()],
+            rounds: vec![
+                vec![Action::Connect { actor: 0 }],
+                vec![Action::Join { actor: 0, room: room.clone(), user: user.clone() }],
+                vec![say(user.clone())],
+            ],
+        };
+        assert_eq!(by_http(&trace)[0].rounds, [[Action::HttpJoin { actor: 0, room, user }]]);
+    }
+
+    #[test]
+    fn a_literal_name_is_borrowed_where_nobody_has_entered_under_it() {
+        let (room, user) = (Name::Room(0), Name::Literal("null".into()));
+        let leave = Action::HttpLeave { actor: 0, room: room.clone(), user: user.clone() };
+        let join = Action::HttpJoin { actor: 0, room, user };
+        let trace = |rounds| Trace { actors: 1, rounds, ..Trace::default() };
+        assert!(borrows(&trace(vec![vec![leave.clone()]])));
+        assert!(!borrows(&trace(vec![vec![join], vec![leave]])));
+        assert!(!borrows(&trace(vec![vec![say(Name::Literal(String::new()))]])), "nobody enters under no name");
     }
 }

@@ -57,6 +57,7 @@ impl<'a> Checked<'a> {
                 | Event::Step { .. }
                 | Event::Explored(_)
                 | Event::Counterexample(_)
+                | Event::Coverage(_)
                 | Event::Second(_)
                 | Event::Measured(_)
                 | Event::Finished(_) => {}

@@ -70,7 +70,8 @@ impl LoadReport {
             | Event::ScenarioFinished(_)
             | Event::Tried(_)
             | Event::Explored(_)
-            | Event::Counterexample(_) => {}
+            | Event::Counterexample(_)
+            | Event::Coverage(_) => {}
         }
     }
 

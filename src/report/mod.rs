@@ -11,6 +11,7 @@ pub mod diff;
 mod example;
 pub mod explore;
 pub mod explore_progress;
+pub mod explored;
 pub mod failure;
 pub mod figures;
 pub mod github;

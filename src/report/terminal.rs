@@ -82,6 +82,7 @@ impl Terminal {
             | Event::Tried(_)
             | Event::Explored(_)
             | Event::Counterexample(_)
+            | Event::Coverage(_)
             | Event::Planned(_)
             | Event::Second(_)
             | Event::Measured(_) => {}

@@ -6,7 +6,7 @@ use super::state::State;
 use crate::explore::action::{Actor, Name};
 
 /// All names, from the common to the rare.
-pub const FEATURES: [&str; 17] = [
+pub const FEATURES: [&str; 18] = [
     "a room that waits for its creator",
     "two members",
     "three members",
@@ -24,7 +24,11 @@ pub const FEATURES: [&str; 17] = [
     "a member that has come back",
     "a room entered again after it emptied",
     "a room made again",
+    UNDECIDED,
 ];
+
+/// From here on nothing is found, since the explanation may be among the hypotheses that were given up.
+pub const UNDECIDED: &str = "more hypotheses than can be followed";
 
 /// The names of what a state is like.
 pub fn features(state: &State) -> BTreeSet<&'static str> {

@@ -34,6 +34,10 @@ pub struct Finding {
     pub forbidden: Vec<(Actor, Packet)>,
     /// Whose connections ended and should not have.
     pub ended: Vec<Actor>,
+    /// Who got neither an error nor a close.
+    pub open: Vec<Actor>,
+    /// Packets that came after a later one of the same sender.
+    pub overtaken: Vec<(Actor, Packet)>,
 }
 
 /// What has happened to a room since a list last showed it rightly.
@@ -52,6 +56,10 @@ pub struct Past {
     /// Who has been in which room by WebSocket.
     pub been: BTreeSet<(Actor, Name)>,
     pub touches: BTreeMap<Name, Vec<Touch>>,
+    /// The rooms that a list has shown.
+    pub listed: BTreeSet<Name>,
+    /// Whether somebody has asked for a room without a name.
+    pub has_asked_for_nameless: bool,
 }
 
 /// Says what is wrong in the nearest explanation.
@@ -83,6 +91,8 @@ impl Blame<'_> {
             missing: wrongs.iter().filter_map(missing).map(|(to, pattern, _)| (to, pattern.clone())).collect(),
             forbidden: self.extras(wrongs).map(|(to, packet)| (to, packet.clone())).collect(),
             ended: wrongs.iter().filter_map(|wrong| if let Wrong::Ended { actor } = wrong { Some(*actor) } else { None }).collect(),
+            open: wrongs.iter().filter_map(|wrong| if let Wrong::Open { actor, .. } = wrong { Some(*actor) } else { None }).collect(),
+            overtaken: self.overtaken(wrongs),
         }
     }
 
@@ -107,6 +117,14 @@ impl Blame<'_> {
         })
     }
 
+    fn overtaken(&self, wrongs: &[Wrong]) -> Vec<(Actor, Packet)> {
+        let overtaken = wrongs.iter().filter_map(|wrong| match wrong {
+            Wrong::Overtaken { to, packet } => Some((*to, self.search.received(*to).get(*packet)?.clone())),
+            _ => None,
+        });
+        overtaken.collect()
+    }
+
     fn requirement(&self, wrong: &Wrong, nearest: &Explanation) -> &'static str {
         let about = |actor: Actor| {
             let acts = |at: &Option<usize>| at.is_some_and(|at| self.search.round[at].actor() == actor);
@@ -117,6 +135,7 @@ impl Blame<'_> {
             Wrong::Missing { to, pattern, proves } => self.of_missing(*to, pattern, proves, &nearest.wrongs),
             Wrong::Overtaken { .. } => "MSG-5",
             Wrong::Open { proves, .. } => proves,
+            Wrong::Ended { actor } if self.is_idle(*actor) => self.of_ended_while_idle(*actor, nearest),
             Wrong::Ended { actor } => match about(*actor) {
                 "LEAVE-1" | "LEAVE-4" | "MSG-1" | "MSG-6" | "MSG-8" | "JOIN-4" => "GONE-1",
                 proves if proves.starts_with("ERR") => "ERR-13",
@@ -129,9 +148,27 @@ impl Blame<'_> {
         }
     }
 
+    /// Whether an actor sends nothing but its fence.
+    fn is_idle(&self, actor: Actor) -> bool {
+        let uses = |action: &Action| action.is_packet() || matches!(action, Action::Connect { .. });
+        !self.search.round.iter().any(|action| action.actor() == actor && uses(action))
+    }
+
+    /// What the others did ended its connection; where that was nothing that may, its own fence did, which is answered by an error.
+    fn of_ended_while_idle(&self, actor: Actor, nearest: &Explanation) -> &'static str {
+        let vanishes = |action: &Action| action.actor() != actor && matches!(action, Action::Close { .. } | Action::Abort { .. });
+        let noise = nearest.about.iter().map(|(_, proves)| *proves).find(|proves| proves.starts_with("ROB"));
+        match noise {
+            _ if self.search.round.iter().any(vanishes) => "GONE-1",
+            Some(proves) => proves,
+            None => "ERR-13",
+        }
+    }
+
     fn of_answer(&self, at: usize, reply: &Reply, proves: &'static str) -> &'static str {
-        let action = &self.search.round[at];
-        let alike = |other: &&Action| std::mem::discriminant(*other) == std::mem::discriminant(action) && other.room() == action.room();
+        let action = self.search.round[at].plain();
+        let alike =
+            |other: &&Action| std::mem::discriminant(other.plain()) == std::mem::discriminant(action) && other.room() == action.room();
         let at_once = self.search.round.iter().filter(alike).count() > 1;
         match (action, reply) {
             (_, Reply::List(expected)) => self.of_list(at, expected),
@@ -148,8 +185,8 @@ impl Blame<'_> {
             let touches = self.past.touches.get(name).map_or(&[][..], Vec::as_slice);
             let listed: Vec<i64> = rooms.iter().filter(|(one, _)| one == name).map(|(_, population)| *population).collect();
             match listed.as_slice() {
+                [] if !self.past.listed.contains(name) && !self.search.names.is_plain(name) => return "CREATE-5",
                 [] if touches.contains(&Touch::Left) => return "ROOM-11",
-                [] if !self.search.names.is_plain(name) => return "CREATE-5",
                 [] => return "LIST-4",
                 [population] if *population < 0 => return "LIST-3",
                 [population] if (least..=most).contains(&population) => {}
@@ -204,6 +241,12 @@ impl Blame<'_> {
         self.before.first().is_some_and(|state| state.listeners(room).contains(&actor))
     }
 
+    /// Whether it is there, or enters while this happens.
+    fn may_be_in(&self, actor: Actor, room: &Name) -> bool {
+        let enters = |action: &Action| matches!(action, Action::Join { actor: who, room: place, .. } if *who == actor && place == room);
+        self.is_in(actor, room) || self.search.round.iter().any(enters)
+    }
+
     /// Whether it is there under this name.
     fn is_in_as(&self, actor: Actor, room: &Name, user: &Name) -> bool {
         let Some(state) = self.before.first() else { return false };
@@ -218,7 +261,7 @@ impl Blame<'_> {
         });
         let Some((sender, place, user)) = said else {
             let speaks = self.search.round.iter().any(|action| matches!(action, Action::Say { room: place, .. } if place == room));
-            return if speaks && self.is_in(to, room) { "MSG-4" } else { self.misdirected(to, room) };
+            return if speaks && self.may_be_in(to, room) { "MSG-4" } else { self.misdirected(to, room) };
         };
         if text.is_empty() {
             return "ERR-10";
@@ -228,7 +271,7 @@ impl Blame<'_> {
         }
         match self.is_in_as(sender, place, user) {
             false => "MSG-8",
-            true if place == room && self.is_in(to, room) => "MSG-2",
+            true if place == room && self.may_be_in(to, room) => "MSG-2",
             true => self.misdirected(to, place),
         }
     }
@@ -325,9 +368,8 @@ fn missing(wrong: &Wrong) -> Option<(Actor, &Pattern, &'static str)> {
 
 /// Whether it is no packet as a server sends them.
 fn is_malformed(packet: &Packet) -> bool {
-    let is_empty = |name: &Name| matches!(name, Name::Literal(text) if text.is_empty());
     match packet {
-        Packet::User { user, room, .. } | Packet::Msg { user, room, .. } => is_empty(user) || is_empty(room),
+        Packet::User { user, room, .. } | Packet::Msg { user, room, .. } => user.is_empty() || room.is_empty(),
         Packet::Error { .. } => false,
         Packet::Other(_) => true,
     }

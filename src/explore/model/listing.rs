@@ -6,6 +6,12 @@ use super::outcome::UNSEEN;
 use crate::explore::action::Answer;
 use crate::reading::Findings;
 
+/// The names under which a body holds an array of rooms.
+pub fn names(body: &str) -> Vec<&'static str> {
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    ["room_list", "rooms"].into_iter().filter(|name| body.get(name).is_some_and(Value::is_array)).collect()
+}
+
 /// Which requirement the body of a list breaks, and how; none for one that was too long to be kept.
 pub fn broken(answer: &Answer, findings: &Findings) -> Option<(&'static str, String)> {
     if answer.status == 0 || answer.status >= 500 || answer.body == UNSEEN {

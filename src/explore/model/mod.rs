@@ -4,6 +4,7 @@
 //! round brings rules hypotheses out; when none is left, the document is broken, and the nearest explanation says where.
 //! It knows nothing of any server's code.
 
+mod course;
 mod entry;
 mod expectation;
 mod feature;
@@ -23,14 +24,15 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{Action, Actor, Name, Observed, Trace};
+use super::action::{Action, Actor, Answer, Name, Observed, Spelling, Trace};
 use crate::reading::Findings;
 use crate::requirement::RequirementId;
 
+pub use course::Course;
 pub use expectation::Expectation;
 pub use feature::{FEATURES, RoomSight, Sight};
 pub use finding::Finding;
-pub use outcome::{Pattern, Reply, UNSEEN};
+pub use outcome::{CREATED, Due, JOINED, Pattern, Reply, UNSEEN};
 
 use finding::{Blame, Past, Touch};
 use search::{Explanation, Search};
@@ -50,20 +52,20 @@ const LONG_NAME: usize = 255;
 pub struct Names(Trace);
 
 impl Names {
-    fn is_empty(name: &Name) -> bool {
-        matches!(name, Name::Literal(text) if text.is_empty())
-    }
-
-    fn decoration<'a>(&'a self, name: &'a Name) -> &'a str {
+    fn spelling(&self, name: &Name) -> Option<&Spelling> {
         match name {
-            Name::Room(number) => self.0.rooms.get(*number).map_or("", String::as_str),
-            Name::User(number) => self.0.users.get(*number).map_or("", String::as_str),
-            Name::Literal(text) => text,
+            Name::Room(number) => self.0.rooms.get(*number),
+            Name::User(number) => self.0.users.get(*number),
+            Name::Literal(_) => None,
         }
     }
 
     fn is_long(&self, name: &Name) -> bool {
-        self.decoration(name).len() > LONG_NAME
+        let length = match name {
+            Name::Literal(text) => text.len(),
+            name => self.spelling(name).map_or(0, |spelling| spelling.before.len() + spelling.after.len()),
+        };
+        length > LONG_NAME
     }
 
     /// What an actor is called in a finding, which knows nothing of what a scenario calls it.
@@ -81,12 +83,12 @@ impl Names {
 
     /// Whether the name holds nothing but what makes it fresh.
     fn is_plain(&self, name: &Name) -> bool {
-        self.decoration(name).is_empty()
+        self.spelling(name).is_none_or(Spelling::is_plain) && !matches!(name, Name::Literal(text) if !text.is_empty())
     }
 
     /// The requirement that makes a packet with these names `illegal data`.
     fn illegal(room: &Name, user: &Name) -> Option<&'static str> {
-        match (Names::is_empty(user), Names::is_empty(room)) {
+        match (user.is_empty(), room.is_empty()) {
             (true, _) => Some("ERR-8"),
             (false, true) => Some("ERR-9"),
             (false, false) => None,
@@ -108,6 +110,8 @@ pub struct Model {
     /// The rooms that have ever been there.
     made: BTreeSet<Name>,
     is_capped: bool,
+    /// What the list was called.
+    list_names: Option<Vec<&'static str>>,
 }
 
 impl Model {
@@ -124,6 +128,7 @@ impl Model {
             past: Past::default(),
             made: BTreeSet::new(),
             is_capped: false,
+            list_names: None,
         }
     }
 
@@ -142,14 +147,34 @@ impl Model {
         }
         let (found, is_capped) = search.explain(&self.states, MOST);
         self.is_capped |= is_capped;
+        self.reached.extend(is_capped.then_some(feature::UNDECIDED));
         let Some(first) = found.first().cloned() else {
             return Err(self.finding(&search));
         };
         let states: Vec<State> = found.into_iter().map(Explanation::into_state).collect();
+        self.list_names =
+            self.list_names.take().or_else(|| lists(&search).map(|answer| listing::names(&answer.body)).find(|names| !names.is_empty()));
         self.learn(round, &first, &states);
         self.states = states;
         self.round += 1;
         Ok(())
+    }
+
+    /// Takes a round for played by a server that keeps to the document, of which nothing was seen; false where there is too much that it
+    /// may have done.
+    pub fn advance(&mut self, round: &[Action]) -> bool {
+        let Some(states) = course::states(&self.names, &self.states, round, self.round).filter(|states| states.len() <= MOST) else {
+            return false;
+        };
+        self.states = states;
+        self.round += 1;
+        true
+    }
+
+    /// All ways in which a round may go now; none where there are too many.
+    pub fn courses(&self, round: &[Action]) -> Option<Vec<Course>> {
+        let courses = course::courses(&self.names, &self.states, round, self.round)?;
+        Some(courses.into_iter().map(|(course, _)| course).collect::<std::collections::HashSet<_>>().into_iter().collect())
     }
 
     /// What is asked of a single action now.
@@ -183,12 +208,37 @@ impl Model {
     }
 
     fn broken_list(&self, search: &Search<'_>) -> Option<Finding> {
-        let lists = search.round.iter().zip(&search.observed.answers).filter(|(action, _)| matches!(action, Action::List { .. }));
-        let (requirement, how) = lists.filter_map(|(_, answer)| listing::broken(answer.as_ref()?, &self.findings)).next()?;
-        let mut finding = self.finding(search);
-        finding.requirement = RequirementId::new(requirement);
-        finding.summary = how;
-        Some(finding)
+        self.renamed_list(search).or_else(|| self.misshapen_list(search)).or_else(|| self.nameless_list(search))
+    }
+
+    /// Whoever asks for a room without a name is refused, and the list stays as it was (LIST-6).
+    fn nameless_list(&self, search: &Search<'_>) -> Option<Finding> {
+        let has_asked = self.past.has_asked_for_nameless || search.round.iter().any(asks_for_nameless);
+        let is_nameless = |answer: &Answer| answer.rooms.iter().flatten().any(|(name, _)| name.is_empty());
+        if !has_asked || !lists(search).any(is_nameless) {
+            return None;
+        }
+        let summary = "the list has a room without a name, after a request to create one was refused".to_owned();
+        Some(Finding { requirement: RequirementId::new("LIST-6"), summary, ..self.finding(search) })
+    }
+
+    /// A list is called what it was called before: each of its names is there always or never.
+    fn renamed_list(&self, search: &Search<'_>) -> Option<Finding> {
+        let mut known = self.list_names.clone();
+        for answer in lists(search) {
+            let names = listing::names(&answer.body);
+            let known = known.get_or_insert_with(|| names.clone());
+            if !names.is_empty() && names != *known {
+                let summary = format!("the list is called {} and was called {} before", names.join(" and "), known.join(" and "));
+                return Some(Finding { requirement: RequirementId::new("LIST-1"), summary, ..self.finding(search) });
+            }
+        }
+        None
+    }
+
+    fn misshapen_list(&self, search: &Search<'_>) -> Option<Finding> {
+        let (requirement, how) = lists(search).filter_map(|answer| listing::broken(answer, &self.findings)).next()?;
+        Some(Finding { requirement: RequirementId::new(requirement), summary: how, ..self.finding(search) })
     }
 
     fn finding(&self, search: &Search<'_>) -> Finding {
@@ -207,8 +257,10 @@ impl Model {
         for name in after.rooms.keys() {
             self.past.been.extend(after.listeners(name).into_iter().map(|actor| (actor, name.clone())));
         }
+        self.past.has_asked_for_nameless |= round.iter().any(asks_for_nameless);
         for action in round {
-            if matches!(action, Action::List { .. }) {
+            if matches!(action.plain(), Action::List { .. }) {
+                self.past.listed.extend(after.rooms.keys().cloned());
                 self.past.touches.clear();
             }
             for (name, touch) in touches(action, before, after) {
@@ -218,6 +270,16 @@ impl Model {
     }
 }
 
+fn asks_for_nameless(action: &Action) -> bool {
+    matches!(action.plain(), Action::Create { room, .. } if room.is_empty())
+}
+
+/// The answers to requests for the list.
+fn lists<'a>(search: &Search<'a>) -> impl Iterator<Item = &'a Answer> + use<'a> {
+    let asked = search.round.iter().zip(&search.observed.answers).filter(|(action, _)| matches!(action.plain(), Action::List { .. }));
+    asked.filter_map(|(_, answer)| answer.as_ref())
+}
+
 /// What an action was to the rooms: a refused request leaves them as they were.
 fn touches(action: &Action, before: &State, after: &State) -> Vec<(Name, Touch)> {
     let Some(name) = action.room() else {
@@ -225,7 +287,7 @@ fn touches(action: &Action, before: &State, after: &State) -> Vec<(Name, Touch)>
         return if all { before.rooms.keys().map(|name| (name.clone(), Touch::Other)).collect() } else { Vec::new() };
     };
     let is_as_before = before.rooms.get(name) == after.rooms.get(name);
-    let touch = match action {
+    let touch = match action.plain() {
         Action::Leave { .. } | Action::HttpLeave { .. } if !is_as_before => Touch::Left,
         _ if !is_as_before => Touch::Other,
         Action::Create { .. } => Touch::RefusedCreate,

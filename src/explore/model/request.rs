@@ -8,8 +8,12 @@ use crate::explore::action::Name;
 
 /// `chatroom/create`.
 pub fn create(names: &Names, state: &State, room: &Name) -> Vec<Outcome> {
-    if Names::is_empty(room) {
+    if room.is_empty() {
         return vec![Outcome::replied(state.clone(), Reply::NoneOf(vec![CREATED]), "CREATE-4")];
+    }
+    // It belongs to no trace, so that another may have made it.
+    if matches!(room, Name::Literal(_)) {
+        return vec![Outcome::replied(state.clone(), Reply::OneOf(vec![CREATED, EXISTS]), "CREATE-1")];
     }
     if state.rooms.contains_key(room) {
         return vec![Outcome::replied(state.clone(), Reply::OneOf(vec![EXISTS]), "CREATE-2")];
@@ -40,7 +44,7 @@ pub fn list(state: &State) -> Vec<Outcome> {
 /// `chatroom/room` with any status.
 pub fn room(names: &Names, state: &State, room: &Name, user: &Name, status: &str) -> Vec<Outcome> {
     let refusal = || Reply::NoneOf(vec![JOINED, LEFT]);
-    if Names::is_empty(room) || Names::is_empty(user) || status.is_empty() {
+    if room.is_empty() || user.is_empty() || status.is_empty() {
         return vec![Outcome::replied(state.clone(), refusal(), "ROOM-7")];
     }
     let mut outcomes = match status {

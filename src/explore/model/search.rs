@@ -13,7 +13,7 @@ const BUDGET: usize = 4_000;
 
 /// What an action may come to.
 pub fn outcomes(names: &Names, state: &State, action: &Action, round: usize) -> Vec<Outcome> {
-    match action {
+    match action.plain() {
         Action::Create { room, .. } => request::create(names, state, room),
         Action::HttpJoin { room, user, .. } => request::room(names, state, room, user, "1"),
         Action::HttpLeave { room, user, .. } => request::room(names, state, room, user, "0"),
@@ -33,6 +33,7 @@ pub fn outcomes(names: &Names, state: &State, action: &Action, round: usize) -> 
         Action::Leave { actor, room, user } => packet::leave(state, *actor, room, user),
         Action::Say { actor, room, user, text } => packet::say(state, *actor, room, user, text),
         Action::Raw { actor, text } => malformed::raw(names, state, *actor, text),
+        Action::Written { .. } => Vec::new(),
     }
 }
 

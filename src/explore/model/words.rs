@@ -37,6 +37,7 @@ pub fn action(names: &Names, action: &Action) -> String {
         Action::Leave { room, user, .. } => format!("{who} sends a leave for {} as {}", name(room), name(user)),
         Action::Say { room, user, text, .. } => format!("{who} says {} in {} as {}", quoted(text), name(room), name(user)),
         Action::Raw { text, .. } => format!("{who} sends {}", quoted(text)),
+        Action::Written { request, writing } => format!("{}{writing}", self::action(names, request)),
     }
 }
 

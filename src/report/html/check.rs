@@ -51,7 +51,7 @@ pub struct Sheet<'a> {
 }
 
 impl<'a> Sheet<'a> {
-    fn new(checked: &'a Checked<'a>) -> Self {
+    pub fn new(checked: &'a Checked<'a>) -> Self {
         let places: HashMap<&RequirementId, usize> =
             checked.suite.requirements.iter().enumerate().map(|(at, requirement)| (&requirement.id, at)).collect();
         let mut homes = HashMap::new();

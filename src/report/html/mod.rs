@@ -9,6 +9,7 @@ mod charts;
 mod check;
 mod columns;
 mod deliveries;
+mod explored;
 mod filters;
 mod findings;
 mod generator;
@@ -42,6 +43,7 @@ use crate::event::{Event, Log};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Check,
+    Explore,
     Sensitivity,
     Load,
 }
@@ -53,6 +55,8 @@ impl Kind {
             Some(Kind::Load)
         } else if log.footer.matrix.is_some() || any(|event| matches!(event, Event::Tried(_))) {
             Some(Kind::Sensitivity)
+        } else if log.header.command == "explore" && any(|event| matches!(event, Event::Suite(_))) {
+            Some(Kind::Explore)
         } else if any(|event| matches!(event, Event::Suite(_))) {
             Some(Kind::Check)
         } else {
@@ -64,6 +68,7 @@ impl Kind {
     fn word(self) -> &'static str {
         match self {
             Kind::Check => "check",
+            Kind::Explore => "explore",
             Kind::Sensitivity => "sensitivity",
             Kind::Load => "load",
         }
@@ -75,7 +80,7 @@ impl Kind {
 pub enum Unfit {
     #[error("there is no log to show: name at least one")]
     Nothing,
-    #[error("{name} is of neither `check` nor `sensitivity` nor `load` (its command is `{command}`): leave it out")]
+    #[error("{name} is of neither `check` nor `explore` nor `sensitivity` nor `load` (its command is `{command}`): leave it out")]
     Unknown { name: String, command: String },
     #[error("{first} is of `{first_is}` and {other} of `{other_is}`, and they fit on no page together: give logs of one command at a time")]
     Mixture { first: String, first_is: &'static str, other: String, other_is: &'static str },
@@ -93,6 +98,7 @@ pub enum Unfit {
 pub fn page(logs: &[(String, Log)]) -> Result<String, Unfit> {
     match kind(logs)? {
         Kind::Check => Ok(checks(logs)),
+        Kind::Explore => explored(logs),
         Kind::Load => loads(logs),
         Kind::Sensitivity => matrix(logs),
     }
@@ -127,6 +133,13 @@ fn matrix(logs: &[(String, Log)]) -> Result<String, Unfit> {
     let [(_, log)] = logs else { return Err(Unfit::TooMany { count: logs.len(), of: Kind::Sensitivity.word() }) };
     let matrix = matrix::Matrix::of(log);
     Ok(page::document("What the suite catches", matrix::subtitle(&matrix), matrix::body(&matrix)))
+}
+
+fn explored(logs: &[(String, Log)]) -> Result<String, Unfit> {
+    let too_many = || Unfit::TooMany { count: logs.len(), of: Kind::Explore.word() };
+    let [(name, log)] = logs else { return Err(too_many()) };
+    let unknown = || Unfit::Unknown { name: name.clone(), command: log.header.command.clone() };
+    Ok(explored::page(log, &Checked::of(log).ok_or_else(unknown)?))
 }
 
 fn checks(logs: &[(String, Log)]) -> String {

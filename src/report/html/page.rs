@@ -11,6 +11,7 @@ pub const STYLE: &str = concat!(
     include_str!("filters.css"),
     include_str!("check.css"),
     include_str!("case.css"),
+    include_str!("explored.css"),
     include_str!("sequence.css"),
     include_str!("board.css"),
     include_str!("load.css"),

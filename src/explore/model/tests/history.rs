@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use crate::explore::action::{Action, Actor, Answer, Name, Observed, Packet, Trace};
 use crate::explore::model::{Finding, Model};
 use crate::reading::{Fact, Findings, Held};
@@ -28,9 +30,13 @@ pub fn answers(texts: &[&str]) -> Came {
 }
 
 pub fn listed(rooms: &[(usize, i64)]) -> Came {
-    let rooms: Vec<(Name, i64)> = rooms.iter().map(|(room, population)| (Name::Room(*room), *population)).collect();
-    let entry = |(name, population): &(Name, i64)| format!(r#"{{"room_name":"{name:?}","population":{population}}}"#);
-    let body = format!(r#"{{"room_list":[{}]}}"#, rooms.iter().map(entry).collect::<Vec<_>>().join(","));
+    listed_as("room_list", rooms.iter().map(|(room, population)| (Name::Room(*room), *population)).collect())
+}
+
+/// A list of that name.
+pub fn listed_as(list: &str, rooms: Vec<(Name, i64)>) -> Came {
+    let entry = |(name, population): &(Name, i64)| json!({"room_name": format!("{name:?}"), "population": population}).to_string();
+    let body = format!(r#"{{"{list}":[{}]}}"#, rooms.iter().map(entry).collect::<Vec<_>>().join(","));
     let mut came = nothing();
     came.0.answers.push(Some(Answer { status: 200, res: None, rooms: Some(rooms), body }));
     came
@@ -170,7 +176,7 @@ pub fn pinned(other: &[(&str, &str)]) -> History {
 }
 
 fn with(findings: Findings) -> History {
-    let trace = Trace { actors: ACTORS, rooms: vec![String::new(), "a &?".to_owned()], users: vec![String::new(); 4], rounds: Vec::new() };
+    let trace = Trace { actors: ACTORS, rooms: vec!["".into(), "a &?".into()], users: vec!["".into(); 4], rounds: Vec::new() };
     History { model: Model::new(&findings, &trace), rounds: 0, result: Ok(()) }
 }
 

@@ -1,7 +1,7 @@
 //! HTTP: answers, populations, places, and what a refused request must not change.
 
 use super::history::*;
-use crate::explore::action::{Action, Name};
+use crate::explore::action::{Action, Blank, Name, Way, Writing};
 
 fn status(text: &str) -> Action {
     Action::Status { actor: 0, room: Name::Room(0), user: Name::User(0), status: text.to_owned() }
@@ -50,6 +50,30 @@ fn a_room_is_listed_once_with_the_people_in_it() {
         let history = history().then(&[http_join(1)], answers(&[JOINED])).then(&[list()], listed(&[(0, by_http)]));
         history.then(&[join(0)], nothing().told(0, 0, "create")).then(&[list()], listed(&[(0, by_both)])).passes();
     }
+}
+
+#[test]
+fn a_list_keeps_its_name_and_has_no_room_without_one() {
+    let rooms = || vec![(Name::Room(0), 0)];
+    let once = || usual().then(&[create(0)], answers(&[CREATED])).then(&[list()], listed_as("rooms", rooms()));
+    once().then(&[list()], listed_as("rooms", rooms())).passes();
+    once().then(&[list()], listed_as("room_list", rooms())).breaks("LIST-1");
+    let nameless = || listed_as("rooms", vec![(Name::Literal(String::new()), 0), (Name::Room(0), 0)]);
+    let create_nameless = Action::Create { actor: 0, room: Name::Literal(String::new()) };
+    // Whoever else may have made it, this trace has not.
+    once().then(&[list()], nameless()).passes();
+    once().then(&[create_nameless], answers(&["whatever"])).then(&[list()], nameless()).breaks("LIST-6");
+}
+
+#[test]
+fn a_room_that_belongs_to_no_trace_may_have_been_made_by_another() {
+    let create = || Action::Create { actor: 0, room: Name::Literal("0".to_owned()) };
+    let written = Action::Written { request: Box::new(create()), writing: Writing { way: Some(Way::PostForm), blank: Blank::Empty } };
+    for came in [CREATED, EXISTS] {
+        usual().then(&[create()], answers(&[came])).then(&[list()], listed(&[])).passes();
+        usual().then(std::slice::from_ref(&written), answers(&[came])).passes();
+    }
+    usual().then(&[written], answers(&["invalid room"])).breaks("CREATE-1");
 }
 
 #[test]

@@ -111,6 +111,16 @@ fn a_mistake_is_answered_by_its_own_text_alone_and_changes_nothing() {
 }
 
 #[test]
+fn a_connection_that_ends_by_itself_ends_after_the_error_that_answers_its_fence() {
+    let inside = || usual().peopled(&[1, 2]);
+    let said = || nothing().heard(0, 0, "a").heard(1, 0, "a").heard(2, 0, "a");
+    inside().then(&[say(0, "a")], said().ended(1)).breaks("ERR-13");
+    inside().then(&[http_join(3)], answers(&["full room"]).ended(1)).breaks("ERR-13");
+    inside().then(&[raw(0, "oops")], nothing().error(0, "whatever").ended(1)).breaks("ROB-1");
+    inside().then(&[Action::Abort { actor: 2 }], nothing().ended(1)).breaks("GONE-1");
+}
+
+#[test]
 fn what_is_open_is_allowed_until_it_has_shown_itself() {
     // No value of the reading is called so, which is as good as not knowing it.
     let asked = || pinned(&[("R-ENTRY-ORDER", "open to all")]).peopled(&[1]).then(&[connect(2)], nothing());
