@@ -237,3 +237,26 @@ async fn a_server_that_never_comes_up_is_an_error_in_the_files_too() {
     assert_eq!(code, 0, "{err}");
     assert!(shown.contains("INCONCLUSIVE"), "{shown}");
 }
+
+/// Many containers have no certificate authorities, and most targets under test no TLS.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_certificate_authorities_only_tls_is_refused() {
+    let server = reference(Config::default()).await;
+    let folder = Folder::new();
+    let without = [("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", &*folder.path("none"))];
+    let load =
+        ["load", "--clients", "4", "--rooms", "2", "--rate", "20/s", "--phase", "steady:1s", "--processes", "2", "--header", "X-A: b"];
+    for arguments in [&["check", "--only", "JOIN-1"][..], &load] {
+        let target = ["--http", &server.http, "--ws", &server.ws];
+        let (code, out, err) = run(&without, &[arguments, &target].concat()).await;
+        assert!(matches!(code, 0 | 3) && !err.contains("certificate"), "{arguments:?}: {code} {out}{err}");
+        assert!(out.contains("JOIN-1") || out.contains("merged from 2 of 2 shards"), "{out}{err}");
+        let secured = ["--http", "https://127.0.0.1:9", "--ws", "wss://127.0.0.1:9"];
+        let (code, out, err) = run(&without, &[arguments, &secured].concat()).await;
+        assert_eq!(
+            (code, err.contains("has no certificate authorities by which https://127.0.0.1:9/ could be verified")),
+            (2, true),
+            "{out}{err}"
+        );
+    }
+}

@@ -33,6 +33,9 @@ use crate::wire::tls;
 /// How long each wait may take while the target's readings are found out.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
+/// The variables by which another process of this program gets its headers begin so.
+const HEADER: &str = "CHATSPEC_HEADER_";
+
 /// The options of the generator.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Generator")]
@@ -195,7 +198,7 @@ impl Job {
 
     /// Carries it out, from when the gate opens.
     pub async fn play(&self, goal: &Goal, gate: Gate, mut tell: impl FnMut(&Event)) -> anyhow::Result<(Measured, Conclusion)> {
-        let tls = tls::config(goal.spec.insecure)?;
+        let tls = tls::config(goal.spec.insecure, &[&goal.spec.http, &goal.spec.ws])?;
         let ws = Destination::find(&goal.spec.ws, &goal.spec.headers, &Arc::new(tls.clone())).map_err(|error| Usage(error.to_string()))?;
         if let Some(source) = self.sources.iter().find(|source| !ws.is_reached_from(**source)) {
             return Err(Usage(format!("--source: {source} and the target's address are of different versions of IP")).into());
@@ -306,9 +309,15 @@ impl Goal {
         if let Way::PostJson { status_as_text } = self.ways.room {
             words.extend(["--reading".to_owned(), format!("R-STATUS-TYPE={}", if status_as_text { "string" } else { "number" })]);
         }
-        words.extend(self.spec.headers.iter().flat_map(|(name, value)| ["--header".to_owned(), format!("{name}: {value}")]));
+        let header = |(place, (name, _)): (usize, &(String, String))| ["--header-env".to_owned(), format!("{name}:{HEADER}{place}")];
+        words.extend(self.spec.headers.iter().enumerate().flat_map(header));
         words.extend(self.spec.insecure.then(|| "--insecure".to_owned()));
         words
+    }
+
+    /// The variables that these options name: a header may be a secret, and everybody sees a command line.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        self.spec.headers.iter().enumerate().map(|(place, (_, value))| (format!("{HEADER}{place}"), value.clone())).collect()
     }
 
     /// What was found out about it.

@@ -43,6 +43,7 @@ pub async fn run(args: &LoadArgs, job: &Job, processes: u32, mut files: Files) -
     let host = Host::listen("127.0.0.1:0", fingerprint.clone(), nonce).await.context("there is no port for the barrier")?;
     let common = Common {
         profile,
+        environment: goal.environment(),
         words: [goal.words(args.target.capacity.unwrap_or(job.largest_room())), args.generator.words()].concat(),
         seed: fingerprint.seed,
         threads: job.threads(),
@@ -101,6 +102,7 @@ struct Common {
     profile: PathBuf,
     /// Options for the target and the generator.
     words: Vec<String>,
+    environment: Vec<(String, String)>,
     seed: u64,
     threads: u32,
     barrier: String,
@@ -128,6 +130,7 @@ impl Common {
             .args(&self.words)
             .args(options.into_iter().flat_map(|(name, value)| [name.into(), value]))
             .args(["--quiet", "--end-with-stdin"])
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env_remove("GITHUB_ACTIONS")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

@@ -15,6 +15,7 @@ use crate::conformance::target::TargetSpec;
 use crate::requirement::RequirementId;
 use crate::scenario::protocol::Protocol;
 use crate::scenario::source::suggest;
+use crate::wire::tls;
 
 /// The protocol that the reference server speaks.
 pub const REFERENCE_PROTOCOL: &str = "chatroom";
@@ -74,6 +75,7 @@ impl TargetArgs {
             }
             _ => {
                 let (http, ws, notes) = self.addresses(protocol)?;
+                tls::config(self.insecure, &[&http, &ws]).map_err(|error| Usage(error.to_string()))?;
                 options.extend(["--http".into(), http.to_string(), "--ws".into(), ws.to_string()]);
                 (TargetSpec { http, ws, headers, insecure: self.insecure, keeps_http: false, pid: None, notes }, None)
             }

@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::event::TargetShown;
 use crate::wire::http::{Answer, ClientError, HttpClient, HttpFailure, Request};
-use crate::wire::tls;
+use crate::wire::tls::{self, TlsError};
 use crate::wire::ws::{ConnectFailure, Connection, Endpoint};
 
 /// How many connections may be in the making at once. A listener with a short queue (five, in a server that many start
@@ -35,8 +35,8 @@ pub struct TargetSpec {
 /// Why a target can't even be tried.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
-    #[error("TLS can't be set up: {0}")]
-    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Http(#[from] ClientError),
 }
@@ -55,7 +55,7 @@ impl Target {
     /// # Errors
     /// A TLS setup that this machine refuses.
     pub fn new(spec: &TargetSpec) -> Result<Self, TargetError> {
-        let tls = tls::config(spec.insecure)?;
+        let tls = tls::config(spec.insecure, &[&spec.http, &spec.ws])?;
         let opening = Arc::new(Semaphore::new(OPENING));
         let endpoint =
             |url: &Url| Endpoint { url: url.clone(), headers: spec.headers.clone(), tls: Arc::new(tls.clone()), opening: opening.clone() };

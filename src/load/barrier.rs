@@ -4,6 +4,7 @@
 //!
 //! The wire is TCP, with a line of JSON for each message.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
@@ -32,6 +33,9 @@ const LEAD: Duration = Duration::from_millis(300);
 
 /// How long a shard takes for its farewell at most.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A shard that was there, and went before the start, may be started anew within this time.
+const RETURN: Duration = Duration::from_secs(30);
 
 /// No line of this protocol is longer; a second with its histogram has some KiB.
 const LONGEST_LINE: u64 = 1 << 20;
@@ -446,6 +450,8 @@ pub struct Host {
     listener: TcpListener,
     fingerprint: Fingerprint,
     nonce: [u8; NONCE],
+    /// How long a shard may be away that was there before the start.
+    returning: Duration,
 }
 
 /// A connection to the host.
@@ -477,7 +483,7 @@ impl Host {
     /// # Errors
     /// An address that can't be listened at.
     pub async fn listen(at: &str, fingerprint: Fingerprint, nonce: [u8; NONCE]) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(at).await?, fingerprint, nonce })
+        Ok(Self { listener: TcpListener::bind(at).await?, fingerprint, nonce, returning: RETURN })
     }
 
     /// # Errors
@@ -491,6 +497,8 @@ impl Host {
         let base = Instant::now();
         let (hearing, mut heard) = mpsc::unbounded_channel::<(usize, Heard, Instant)>();
         let mut guests: Vec<Guest> = Vec::new();
+        // Shards that were there and went before the start, and until when each may be back.
+        let mut away: BTreeMap<u32, tokio::time::Instant> = BTreeMap::new();
         let mut phase = Phase::Gathering;
         let mut gone = 0;
         tokio::pin!(abort);
@@ -522,6 +530,7 @@ impl Host {
                                     let nonce = String::from_utf8_lossy(&self.nonce).into_owned();
                                     guests[number].tell(FromHost::Welcome { nonce });
                                     guests[number].shard = Some(shard);
+                                    away.remove(&shard);
                                     let there = guests.iter().filter(|guest| guest.shard.is_some()).count() as u32;
                                     tell(Tidings::Came { shard, from, there });
                                 }
@@ -568,10 +577,20 @@ impl Host {
                                 // Before the start its place is free again, for whoever starts it anew.
                                 (guest.shard, guest.ready, guest.round_trip) = (None, false, None);
                                 gone += u32::from(started);
+                                if !started {
+                                    away.insert(shard, tokio::time::Instant::now() + self.returning);
+                                }
                                 tell(Tidings::Lost { shard, started });
                             }
                         }
                     }
+                }
+                shard = overdue(&away), if !aborted => {
+                    aborted = true;
+                    let of = self.fingerprint.of;
+                    let why = format!("shard {shard}/{of} went away before the start, and was not back within {:?}", self.returning);
+                    call_off(&guests, &why);
+                    tell(Tidings::Aborted { why });
                 }
                 why = &mut abort, if !aborted => {
                     aborted = true;
@@ -637,6 +656,17 @@ enum Phase {
     Started,
 }
 
+/// Comes true when a shard has been away for too long; which.
+async fn overdue(away: &BTreeMap<u32, tokio::time::Instant>) -> u32 {
+    match away.iter().min_by_key(|(_, until)| **until) {
+        Some((shard, until)) => {
+            tokio::time::sleep_until(*until).await;
+            *shard
+        }
+        None => std::future::pending().await,
+    }
+}
+
 fn send_all(guests: &[Guest], message: &FromHost) {
     for guest in guests.iter().filter(|guest| guest.shard.is_some()) {
         guest.tell(message.clone());
@@ -662,7 +692,12 @@ mod tests {
 
     /// A host, where it listens, what calls the load off, and what it has told at its end.
     async fn host(of: u32) -> (String, oneshot::Sender<String>, tokio::task::JoinHandle<Vec<String>>) {
+        host_that_waits(of, RETURN).await
+    }
+
+    async fn host_that_waits(of: u32, returning: Duration) -> (String, oneshot::Sender<String>, tokio::task::JoinHandle<Vec<String>>) {
         let host = Host::listen("127.0.0.1:0", fingerprint(of), *b"nonce234").await.expect("a port");
+        let host = Host { returning, ..host };
         let at = host.address().expect("it listens").to_string();
         let (call_off, called_off) = oneshot::channel();
         let serving = tokio::spawn(async move {
@@ -779,6 +814,17 @@ mod tests {
         one_link.end().await;
         two_link.end().await;
         assert!(serving.await.expect("no panic").contains(&"ended 2".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_shard_that_goes_before_the_start_and_does_not_come_back_ends_the_waiting() {
+        let (at, _call_off, serving) = host_that_waits(2, Duration::from_millis(50)).await;
+        let (one, _link) = place(&at, 1, 2).await;
+        drop(place(&at, 2, 2).await);
+        let error = one.start().await.expect_err("it is called off").to_string();
+        assert_eq!(error, "the load was called off: shard 2/2 went away before the start, and was not back within 50ms");
+        drop(_link);
+        assert!(serving.await.expect("no panic").contains(&"lost 2 false".to_owned()));
     }
 
     #[tokio::test]
