@@ -6,7 +6,6 @@
 
 mod course;
 mod entry;
-mod expectation;
 mod feature;
 mod finding;
 mod listing;
@@ -29,8 +28,7 @@ use crate::reading::Findings;
 use crate::requirement::RequirementId;
 
 pub use course::Course;
-pub use expectation::Expectation;
-pub use feature::{FEATURES, RoomSight, Sight};
+pub use feature::FEATURES;
 pub use finding::Finding;
 pub use outcome::{CREATED, Due, JOINED, Pattern, Reply, UNSEEN};
 
@@ -101,7 +99,6 @@ impl Names {
 pub struct Model {
     findings: Findings,
     names: Names,
-    actors: usize,
     states: Vec<State>,
     round: usize,
     exercised: BTreeMap<RequirementId, u64>,
@@ -120,7 +117,6 @@ impl Model {
         Model {
             findings: findings.clone(),
             names: Names(Trace { rounds: Vec::new(), ..trace.clone() }),
-            actors: trace.actors,
             states: vec![State::new(findings, trace.actors)],
             round: 0,
             exercised: BTreeMap::new(),
@@ -177,11 +173,6 @@ impl Model {
         Some(courses.into_iter().map(|(course, _)| course).collect::<std::collections::HashSet<_>>().into_iter().collect())
     }
 
-    /// What is asked of a single action now.
-    pub fn expects(&self, round: &[Action]) -> Expectation {
-        expectation::expects(&self.names, &self.states, round, self.round)
-    }
-
     /// The names of what the present state is like, out of [`FEATURES`].
     pub fn features(&self) -> BTreeSet<&'static str> {
         self.states.first().map(feature::features).unwrap_or_default()
@@ -195,11 +186,6 @@ impl Model {
     /// How many answers and packets each requirement has asked for.
     pub fn exercised(&self) -> &BTreeMap<RequirementId, u64> {
         &self.exercised
-    }
-
-    /// What a generator of legal actions needs to know of the present state.
-    pub fn sight(&self) -> Sight {
-        self.states.first().map(|state| Sight::of(state, self.actors)).unwrap_or_default()
     }
 
     /// Whether there were more hypotheses than are kept, so that a finding may be one too many.

@@ -2,7 +2,7 @@
 
 use super::history::*;
 use crate::explore::action::{Action, Name, Packet};
-use crate::explore::model::{Pattern, Reply};
+use crate::explore::model::Pattern;
 
 #[test]
 fn the_flows_of_the_document_pass_under_every_reading() {
@@ -163,15 +163,4 @@ fn readings_of_rooms_and_names_are_followed() {
     inside.then(&[say(0, "a")], nothing().heard(0, 0, "a").heard(1, 0, "a").heard(2, 0, "a")).passes();
     twin("refused").then(&[join_as(2, 0, 1)], nothing()).then(&[say(0, "a")], nothing().heard(0, 0, "a").heard(1, 0, "a")).passes();
     twin("refused").then(&[join_as(2, 0, 1)], nothing().told(2, 1, "join")).breaks("READ-1");
-}
-
-#[test]
-fn an_expectation_says_what_every_hypothesis_asks() {
-    let expected = usual().peopled(&[1]).model.expects(&[say(0, "a")]);
-    let wanted: Vec<(usize, &str)> = expected.required.iter().map(|(to, _, id)| (*to, id.as_str())).collect();
-    assert_eq!(wanted, [(0, "MSG-1"), (1, "MSG-2")]);
-    assert!(!expected.may_end);
-    let joining = usual().peopled(&[1]).model.expects(&[http_join(2)]);
-    assert!(matches!(&joining.answers[..], [(Reply::OneOf(texts), id)] if texts == &[JOINED] && id.as_str() == "ROOM-1"));
-    assert!(open().peopled(&[1]).then(&[connect(2)], nothing()).model.expects(&[join(2)]).required.is_empty());
 }
