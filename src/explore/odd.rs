@@ -19,10 +19,11 @@ pub const DECOR: [&str; 14] = [
 ];
 
 /// Names that look alike, as what stands behind the one, and before and behind the other.
+/// No letter or digit is put straight behind a name: its end makes it new, and a longer one may be another trace's.
 pub const ALIKE: [(&str, &str, &str); 10] = [
-    ("X", "", "x"),
-    ("x", "", "X"),
-    ("", "", "2"),
+    ("-X", "", "-x"),
+    ("-x", "", "-X"),
+    ("", "", "-2"),
     ("", "", " "),
     ("", " ", ""),
     ("\u{e9}", "", "e\u{301}"),
