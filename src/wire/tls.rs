@@ -18,7 +18,7 @@ pub enum TlsError {
         "this machine has no certificate authorities by which {address} could be verified ({source}): install them (most systems call \
          the package ca-certificates), name their file in SSL_CERT_FILE, or give --insecure"
     )]
-    Authorities { address: Url, source: rustls::Error },
+    Authorities { address: String, source: rustls::Error },
 }
 
 /// For a target with these addresses. Certificates are verified as the platform does, or, with `--insecure`, not at all.
@@ -38,7 +38,7 @@ pub fn config(insecure: bool, addresses: &[&Url]) -> Result<ClientConfig, TlsErr
     };
     match builder.with_platform_verifier() {
         Ok(builder) => Ok(builder.with_no_client_auth()),
-        Err(source) => Err(TlsError::Authorities { address: (*address).clone(), source }),
+        Err(source) => Err(TlsError::Authorities { address: address.to_string(), source }),
     }
 }
 
