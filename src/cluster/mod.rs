@@ -72,7 +72,7 @@ impl Spread {
     /// `chatspec`'s options for a shard behind its profile, but for where shards meet and what they write; `variable` counts the shard from 0.
     fn options(&self, variable: &str) -> Vec<String> {
         let mut words = vec!["--shard".to_owned(), format!("@{variable}/{}", self.sizing.shards)];
-        // The plan is dealt out to threads, of which all shards must therefore have as many, whatever their machines have.
+        // A pod or a task sees all cores of its machine, and was given only some.
         words.extend(["--threads".to_owned(), self.sizing.threads().to_string()]);
         words.extend(["--barrier-timeout".to_owned(), spaceless(self.barrier_timeout)]);
         words.extend(self.target.iter().cloned());
